@@ -1,0 +1,31 @@
+"""Server-Sent Events for any ASGI server and any ASGI framework."""
+
+from .asgi import (
+    CloseReason,
+    Connection,
+    EventSourceApp,
+    EventStream,
+    StreamOptions,
+    StreamSummary,
+    drain,
+)
+from .errors import EventTooLarge, Refusal, SendTimeout, SSEError
+from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
+
+__all__ = [
+    "CloseReason",
+    "Connection",
+    "EventDecoder",
+    "EventSourceApp",
+    "EventStream",
+    "EventTooLarge",
+    "JSONServerSentEvent",
+    "MessageEvent",
+    "Refusal",
+    "SSEError",
+    "SendTimeout",
+    "ServerSentEvent",
+    "StreamOptions",
+    "StreamSummary",
+    "drain",
+]

@@ -1,0 +1,29 @@
+"""One connection, on raw ``scope``, ``receive`` and ``send``."""
+
+from .app import EventSourceApp, Handler
+from .clock import Clock
+from .connection import Connection, Fields
+from .content import Content, ContentSource
+from .loop import drain, use_clock
+from .notice import Notice
+from .options import StreamKeywords, StreamOptions
+from .stream import EventStream
+from .summary import CloseReason, StreamSummary
+
+__all__ = [
+    "Clock",
+    "CloseReason",
+    "Connection",
+    "Content",
+    "ContentSource",
+    "EventSourceApp",
+    "EventStream",
+    "Fields",
+    "Handler",
+    "Notice",
+    "StreamKeywords",
+    "StreamOptions",
+    "StreamSummary",
+    "drain",
+    "use_clock",
+]

@@ -1,0 +1,197 @@
+"""EventSourceApp: a handler in, a mountable ASGI application out."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from weakref import WeakSet
+
+import anyio
+
+from ..errors import Refusal
+from .connection import Connection
+from .content import Content
+from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
+from .loop import LoopState
+from .notice import Notice
+from .options import StreamKeywords, StreamOptions
+from .response import ClientGone, Send
+from .session import DISCONNECTS, Receive
+from .stream import check_scope, refuse, serve
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+
+__all__ = ["EventSourceApp", "Handler"]
+
+Handler: TypeAlias = Callable[[Connection], Content | Awaitable[Content]]
+
+KNOWN_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "QUERY"}
+
+BODY_TIMEOUT = 30.0
+"""Seconds that a client may take to send the body of its request."""
+
+
+class EventSourceApp:
+    """An ASGI application whose every request is answered by ``handler`` with a stream.
+
+    Serve it, or mount it in any framework under any path. It answers the lifespan protocol when it
+    is served by itself.
+
+    :param handler: called with the :class:`Connection`: an asynchronous generator function (or a
+        synchronous one, which runs in a thread), or a function or coroutine function that returns
+        content. It may raise :exc:`Refusal` instead
+    :param methods: the methods that are answered; HEAD comes with GET. Others get a 405
+    :param max_body: the greatest request body to accept, in bytes; a greater one gets a 413
+    :param max_connections: the most streams at a time
+    :param max_connections_per_client: the most streams at a time of one client
+    :param client_key: tells one client from another; by its address if nothing else is given
+    :param when_full: how one too many is refused: ``"retry"`` sends it a reconnection time, since a
+        browser's ``EventSource`` never comes back after a status other than 200; ``"503"`` says so
+        with that status and ``Retry-After``
+    :param options: see :class:`StreamOptions`
+    :raises TypeError: ``handler`` cannot be one, or an option is of the wrong type
+    :raises ValueError: a method is unknown, or an option has an impossible value
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        methods: Iterable[str] = ("GET",),
+        max_body: int = 1_048_576,
+        max_connections: int | None = None,
+        max_connections_per_client: int | None = None,
+        client_key: ClientKey = client_address,
+        when_full: WhenFull = "retry",
+        **options: Unpack[StreamKeywords],
+    ) -> None:
+        _check_handler(handler)
+        self._handler = handler
+        self._methods = _check_methods(methods)
+        self._max_body = _check_max_body(max_body)
+        self.options = StreamOptions(**options)
+        self._limits = ConnectionLimits(
+            max_connections, max_connections_per_client, client_key, when_full
+        )
+        self._loops: WeakSet[LoopState] = WeakSet()
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        if scope["type"] == "lifespan":
+            await self._answer_lifespan(receive, send)
+            return
+        check_scope(scope)
+        self._loops.add(LoopState.current())
+        connection = Connection(scope, Notice())
+        try:
+            if connection.method not in self._methods:
+                raise Refusal(405, headers={"allow": ", ".join(self._methods)})
+            if connection.method not in ("GET", "HEAD"):
+                connection.body = await self._read_body(receive)
+        except Refusal as refusal:
+            await refuse(refusal, send)
+        except ClientGone:
+            return
+        else:
+            with self._limits.admitted(connection) as admitted:
+                make = self._handler if admitted else self._refuse
+                await serve(make, self.options, connection, receive, send, self)
+
+    def _refuse(self, connection: Connection) -> Content:
+        raise self._limits.refusal(self.options)
+
+    def drain(self) -> None:
+        """End every open stream of this application as the server's shutdown does; from any thread.
+
+        Content that watches ``connection.shutdown`` has its grace; clients get a reconnection time
+        and a clean end.
+        """
+        for loop in list(self._loops):
+            with suppress(RuntimeError):  # that event loop is gone, and its streams with it
+                loop.call_soon(loop.stop_streams, self)
+
+    async def _answer_lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                LoopState.current().stop_streams(self)
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        body = bytearray()
+        with anyio.move_on_after(BODY_TIMEOUT):
+            while True:
+                message = await receive()
+                if message["type"] in DISCONNECTS:
+                    raise ClientGone
+                body += message.get("body", b"")
+                if len(body) > self._max_body:
+                    raise Refusal(413, f"the body must not have more than {self._max_body} bytes")
+                if not message.get("more_body", False):
+                    return bytes(body)
+        raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT:g} seconds")
+
+
+def _check_handler(handler: Any) -> None:
+    """Refuse at definition what would be an empty stream, or an error, at the first request."""
+    if not callable(handler) or inspect.isclass(handler):
+        raise TypeError(f"handler must be a function that takes the connection, not {handler!r}")
+    try:
+        inspect.signature(handler).bind(None)
+    except (TypeError, ValueError) as exc:
+        wanted = "one argument, the connection"
+        raise TypeError(f"handler must take {wanted}, but {handler!r} does not: {exc}") from None
+    function = inspect.unwrap(getattr(handler, "func", handler))
+    code = getattr(function, "__code__", None)
+    if (
+        code is None
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
+        return
+    if _returns_nothing(code):
+        raise TypeError(
+            f"handler must return content or be a generator function; {handler!r} has neither"
+            " 'yield' nor 'return' with a value"
+        )
+
+
+def _returns_nothing(code: Any) -> bool:
+    """Tell whether a function can return, and returns None wherever it does."""
+    instructions = list(dis.get_instructions(code))
+    returned = [
+        # Python 3.12 and 3.13 return a constant with one instruction, others with two.
+        instruction if instruction.opname == "RETURN_CONST" else instructions[index - 1]
+        for index, instruction in enumerate(instructions)
+        if instruction.opname in ("RETURN_CONST", "RETURN_VALUE")
+    ]
+    return bool(returned) and all(
+        instruction.opname in ("RETURN_CONST", "LOAD_CONST") and instruction.argval is None
+        for instruction in returned
+    )
+
+
+def _check_methods(methods: Iterable[str]) -> tuple[str, ...]:
+    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    for name in names:
+        if name not in KNOWN_METHODS:
+            raise ValueError(f"methods must be of {sorted(KNOWN_METHODS)}, not {name!r}")
+    if not names:
+        raise ValueError("methods must name at least one method")
+    # RFC 9110, 9.3.2: HEAD is GET without the body.
+    return tuple(dict.fromkeys((*names, "HEAD") if "GET" in names else names))
+
+
+def _check_max_body(value: int) -> int:
+    if type(value) is not int:
+        raise TypeError(f"max_body must be an int, not {value!r}")
+    if value < 0:
+        raise ValueError(f"max_body must be 0 or above, not {value}")
+    return value

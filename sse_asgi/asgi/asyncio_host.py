@@ -1,0 +1,60 @@
+"""A :class:`~.host.Host` on asyncio itself; imported when an asyncio event loop is there."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, Task, current_task, sleep, wait
+from typing import Any
+
+from .host import Main
+
+__all__ = ["AsyncioHost"]
+
+
+class AsyncioHost:
+    """A :class:`Host` on one plain asyncio task and one cancellation."""
+
+    __slots__ = ("_interrupts", "_task")
+
+    def __init__(self) -> None:
+        self._task: Task[Any] | None = None
+        self._interrupts = 0
+
+    async def run(self, main: Main, beside: Main) -> None:
+        task = current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        listener = task.get_loop().create_task(beside())
+        self._task = task
+        try:
+            await main()
+        except CancelledError as exc:
+            interrupted = self._withdraw(task)
+            if task.cancelling() > cancelling:
+                raise
+            if not interrupted:
+                message = "the content raised CancelledError although nobody cancelled it"
+                raise RuntimeError(message) from exc
+        finally:
+            self._withdraw(task)
+            if not listener.done():
+                await _end(listener)
+
+    def interrupt(self) -> None:
+        if self._task is not None:
+            self._interrupts += 1
+            self._task.cancel()
+
+    def _withdraw(self, task: Task[Any]) -> bool:
+        """Take our own cancellations off the task's count, so that only those of others remain."""
+        self._task = None
+        interrupts, self._interrupts = self._interrupts, 0
+        for _ in range(interrupts):
+            task.uncancel()
+        return interrupts > 0
+
+
+async def _end(listener: Task[Any]) -> None:
+    listener.cancel()
+    await sleep(0)
+    if not listener.done():
+        await wait((listener,), timeout=1)

@@ -1,0 +1,136 @@
+"""What the request says: headers, query, last event ID; and what the server says of its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from .notice import Notice
+
+__all__ = ["Connection", "Fields"]
+
+
+class Fields(Mapping[str, str]):
+    """Named values of a request, of which a name may have several; the mapping gives the first.
+
+    :param pairs: names and values in the order of the request
+    :param fold_case: whether names match in any case, as those of header fields do (RFC 9110, 5.1)
+    """
+
+    __slots__ = ("_fold_case", "_values")
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], *, fold_case: bool = False) -> None:
+        self._fold_case = fold_case
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(self._key(name), []).append(value)
+
+    def _key(self, name: str) -> str:
+        return name.lower() if self._fold_case else name
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[self._key(name)][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in the order of the request."""
+        return list(self._values.get(self._key(name), ()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._values!r})"
+
+
+class Connection:
+    """One client's request for an event stream.
+
+    :param scope: the ASGI scope (ASGI HTTP 2.3, "HTTP connection scope")
+    :param body: the request's body
+    """
+
+    __slots__ = ("_headers", "_query", "body", "scope", "shutdown")
+
+    def __init__(self, scope: Any, shutdown: Notice, body: bytes = b"") -> None:
+        self.scope: MutableMapping[str, Any] = scope
+        self.body = body
+        """The request's body in bytes; empty unless the app allows a method that has one."""
+        self.shutdown = shutdown
+        """The notice that this stream is to end, because the server stops: see :class:`Notice`."""
+        self._headers: Fields | None = None
+        self._query: Fields | None = None
+
+    @property
+    def headers(self) -> Fields:
+        """The request's header fields; names match in any case."""
+        if self._headers is None:
+            self._headers = Fields(
+                (
+                    (name.decode("latin-1"), value.decode("latin-1"))
+                    for name, value in self.scope["headers"]
+                ),
+                fold_case=True,
+            )
+        return self._headers
+
+    @property
+    def query(self) -> Fields:
+        """The parameters of the query string."""
+        if self._query is None:
+            text = self.scope.get("query_string", b"").decode("latin-1")
+            self._query = Fields(parse_qsl(text, keep_blank_values=True))
+        return self._query
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The ID of the last event that the client has seen, or None at its first connection.
+
+        From the ``Last-Event-ID`` header (WHATWG HTML 9.2.4), else from the query parameter
+        ``last_event_id``, for a page that opens a new ``EventSource`` after an error. It is
+        whatever the client sent: treat it as such.
+        """
+        for name, value in self.scope["headers"]:
+            if name == b"last-event-id":
+                # The browser encodes it as UTF-8.
+                return bytes(value).decode("utf-8", "replace") or None
+        return self.query.get("last_event_id") or None
+
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return str(self.scope.get("method", "GET"))
+
+    @property
+    def path(self) -> str:
+        """The request's path below where the app is mounted."""
+        path, root = str(self.scope["path"]), str(self.scope.get("root_path", "")).rstrip("/")
+        # Servers and frameworks differ in whether ``path`` begins with ``root_path``.
+        if root and (path == root or path.startswith(f"{root}/")):
+            path = path[len(root) :]
+        return path or "/"
+
+    @property
+    def path_params(self) -> Mapping[str, Any]:
+        """The parameters that the framework's router found in the path."""
+        params: Mapping[str, Any] = self.scope.get("path_params", {})
+        return params
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """The client's address and port, where the server knows them."""
+        client = self.scope.get("client")
+        return None if client is None else (client[0], client[1])
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        """What the lifespan's startup left for requests (ASGI lifespan 2.0, "Lifespan State")."""
+        state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
+        return state
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.method} {self.scope.get('path')}>"

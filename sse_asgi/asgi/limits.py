@@ -1,0 +1,118 @@
+"""How many streams one application has open, and what happens to one too many."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias
+
+from ..errors import Refusal
+from ..wire import ServerSentEvent
+from .connection import Connection
+from .options import StreamOptions
+
+__all__ = ["ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
+
+ClientKey: TypeAlias = Callable[[Connection], Hashable]
+WhenFull: TypeAlias = Literal["retry", "503"]
+
+COME_BACK = (1000, 5000)
+
+
+def client_address(connection: Connection) -> str | None:
+    """Return the address that the server sees: a proxy's own, unless the server trusts it."""
+    return None if connection.client is None else connection.client[0]
+
+
+class ConnectionLimits:
+    """Counts open streams, in all and for each client. One too many is refused; none is evicted.
+
+    An evicted browser would come back at once, and evict another.
+
+    :param total: the most streams at a time; None: no limit
+    :param per_client: the most streams at a time of one client
+    :param client_key: tells one client from another
+    :param when_full: ``"retry"`` refuses with a reconnection time and nothing else, since a
+        browser's ``EventSource`` never comes back after a status other than 200; ``"503"`` with
+        that status and ``Retry-After``, for clients that know it
+    :raises TypeError: a limit is not an int, or ``client_key`` is not callable
+    :raises ValueError: a limit is below 1, or ``when_full`` is something else
+    """
+
+    def __init__(
+        self,
+        total: int | None,
+        per_client: int | None,
+        client_key: ClientKey,
+        when_full: WhenFull,
+    ) -> None:
+        _check_limit("max_connections", total)
+        _check_limit("max_connections_per_client", per_client)
+        if not callable(client_key):
+            raise TypeError(f"client_key must be callable, not {client_key!r}")
+        if when_full not in ("retry", "503"):
+            raise ValueError(f"when_full must be 'retry' or '503', not {when_full!r}")
+        self._total = total
+        self._per_client = per_client
+        self._client_key = client_key
+        self._when_full = when_full
+        self._lock = threading.Lock()  # an application may be served by event loops in two threads
+        self._open = 0
+        self._open_by_client: Counter[Hashable] = Counter()
+
+    @property
+    def open(self) -> int:
+        """How many streams are open."""
+        return self._open
+
+    @contextmanager
+    def admitted(self, connection: Connection) -> Iterator[bool]:
+        """Count the connection within the block, if there is room for it; tell whether there is."""
+        key = None if self._per_client is None else self._client_key(connection)
+        if not self._enter(key):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._leave(key)
+
+    def _enter(self, key: Hashable) -> bool:
+        with self._lock:
+            if self._total is not None and self._open >= self._total:
+                return False
+            if self._per_client is not None:
+                if self._open_by_client[key] >= self._per_client:
+                    return False
+                self._open_by_client[key] += 1
+            self._open += 1
+            return True
+
+    def _leave(self, key: Hashable) -> None:
+        with self._lock:
+            self._open -= 1
+            if self._per_client is not None:
+                self._open_by_client[key] -= 1
+                if not self._open_by_client[key]:
+                    del self._open_by_client[key]
+
+    def refusal(self, options: StreamOptions) -> Refusal:
+        """Return the answer to a client for whom there is no room."""
+        retry = random.randint(*options.farewell_retry or COME_BACK)
+        if self._when_full == "503":
+            seconds = -(-retry // 1000)
+            return Refusal(503, "Too many event streams are open", {"retry-after": str(seconds)})
+        head = [(name.decode(), value.decode("latin-1")) for name, value in options.head]
+        return Refusal(200, options.encode(ServerSentEvent(retry=retry)), head)
+
+
+def _check_limit(name: str, value: object) -> None:
+    if value is None:
+        return
+    if type(value) is not int:
+        raise TypeError(f"{name} must be an int or None, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or above, or None for no limit, not {value}")

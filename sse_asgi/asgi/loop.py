@@ -1,0 +1,138 @@
+"""What belongs to one event loop: its clock, its ticker and its open streams."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from anyio.lowlevel import RunVar, current_token
+
+from .clock import Clock, MonotonicClock
+from .host import AnyioHost, Host
+from .shutdown import ShutdownWatch
+from .summary import CloseReason
+from .ticker import Ticker
+
+if TYPE_CHECKING:
+    from .keeper import Keeper
+    from .session import Session
+
+__all__ = ["LoopState", "drain", "use_clock"]
+
+logger = logging.getLogger("sse_asgi")
+
+
+class LoopState:
+    """The state that the streams of one event loop share; nothing is shared between event loops."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        native: Any = current_token().native_token
+        self.on_asyncio = hasattr(native, "call_soon_threadsafe")
+        # Weak, since anyio keeps this object as long as the event loop lives.
+        self._native = weakref.ref(native)
+        if clock is None:
+            clock = MonotonicClock() if self.on_asyncio else Clock()
+        self.clock = clock
+        self.new_host = _host_type(self.on_asyncio)
+        self.ticker = Ticker(self.clock, self._spawn)
+        self.shutdown = ShutdownWatch(self)
+        self.sessions: set[Session] = set()
+
+    @classmethod
+    def current(cls) -> LoopState:
+        """Return the state of the running event loop."""
+        state = _state.get(None)
+        if state is None:
+            state = cls()
+            _state.set(state)
+        return state
+
+    def add(self, session: Session, keeper: Keeper, when: float) -> None:
+        """Look after a session, the first time at ``when``."""
+        first = not self.sessions
+        self.sessions.add(session)
+        self.ticker.add(keeper, when)
+        self.shutdown.stream_opened(first=first)
+        if self.shutdown.is_stopping:
+            session.stop(CloseReason.SERVER_STOPPING)
+
+    def remove(self, session: Session, keeper: Keeper) -> None:
+        """Forget a session that has ended, if it was looked after at all."""
+        if session in self.sessions:
+            self.sessions.discard(session)
+            self.ticker.discard(keeper)
+            if not self.sessions:
+                self.shutdown.last_stream_closed()
+
+    def stop_streams(self, owner: object = None) -> None:
+        """Stop every open stream, or those of one application."""
+        for session in list(self.sessions):
+            if owner is None or session.owner is owner:
+                session.stop(CloseReason.SERVER_STOPPING)
+
+    def call_soon(self, function: Callable[..., object], *args: object) -> None:
+        """Have the event loop call ``function``; from any thread and from signal handlers.
+
+        :raises RuntimeError: the event loop is gone (trio's ``RunFinishedError`` is one)
+        """
+        native = self._native()
+        if native is None:
+            raise RuntimeError("the event loop is gone")
+        if self.on_asyncio:
+            native.call_soon_threadsafe(function, *args)
+        else:
+            native.run_sync_soon(function, *args)
+
+    def _spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> object:
+        # The task serves every stream of the loop, so it belongs to no request: an empty context,
+        # and an owner that outlives the requests.
+        if self.on_asyncio:
+            from asyncio import get_running_loop
+
+            return get_running_loop().create_task(_logged(function), context=Context())
+        from trio.lowlevel import spawn_system_task
+
+        return spawn_system_task(_logged, function)
+
+
+def _host_type(on_asyncio: bool) -> Callable[[], Host]:
+    if on_asyncio:
+        from .asyncio_host import AsyncioHost
+
+        return AsyncioHost
+    return AnyioHost
+
+
+async def _logged(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    # trio takes an exception that leaves a system task for an error of its own and ends the run.
+    try:
+        await function()
+    except Exception:
+        logger.exception("the task that keeps the event streams' time failed")
+
+
+_state: RunVar[LoopState] = RunVar("sse_asgi")
+
+
+def drain() -> None:
+    """End every open stream of the running event loop as the server's shutdown does.
+
+    Content that watches ``connection.shutdown`` has its grace; clients get a reconnection time and
+    a clean end. Streams that are opened within the next seconds end at once. From another thread,
+    have the event loop call it, or use :meth:`EventSourceApp.drain`.
+    """
+    LoopState.current().shutdown.notice()
+
+
+@contextmanager
+def use_clock(clock: Clock) -> Iterator[None]:
+    """Let the streams that start inside the block, in this event loop, go by ``clock``."""
+    token = _state.set(LoopState(clock))
+    try:
+        yield
+    finally:
+        _state.reset(token)

@@ -1,0 +1,295 @@
+"""One stream to one client, from the request to its end.
+
+A session has two tasks: the server's own runs the content and writes its events, and one beside it
+listens for the client to leave. The event loop's ticker looks at its keeper, which has the head
+sent when the first event is late, keeps the connection alive, and ends what takes too long.
+
+Whatever ends a stream early goes through :meth:`Session.end`, which notes the reason and interrupts
+the content. Then follow, in the server's task and in this order: the content's ``finally`` blocks,
+a last block, the final body, ``on_close``, and only now the content's exception. Raising before the
+final body leaves clients of daphne and of hypercorn's HTTP/2 waiting for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isawaitable
+from types import AsyncGeneratorType
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..errors import Refusal
+from ..wire import ServerSentEvent
+from .abort import abort_connection
+from .connection import Connection
+from .content import check_content, close_content, open_content
+from .keeper import FAREWELL_TIMEOUT, Keeper
+from .loop import LoopState
+from .options import OnClose, StreamOptions
+from .response import ClientGone, EventResponse, Send
+from .summary import CloseReason, StreamSummary
+
+__all__ = ["ContentMaker", "Receive", "Session"]
+
+logger = logging.getLogger("sse_asgi")
+
+Receive = Callable[[], Awaitable[Any]]
+ContentMaker = Callable[[Connection], Any]
+
+DISCONNECTS = ("http.disconnect", "websocket.disconnect")
+
+
+class Session:
+    """Streams the content that ``make`` gives for ``connection``."""
+
+    __slots__ = (
+        "_began",
+        "_connection",
+        "_error",
+        "_host",
+        "_items",
+        "_keeper",
+        "_make",
+        "_reason",
+        "_receive",
+        "_send",
+        "loop",
+        "options",
+        "owner",
+        "response",
+        "stopping",
+    )
+
+    def __init__(
+        self,
+        make: ContentMaker,
+        options: StreamOptions,
+        connection: Connection,
+        receive: Receive,
+        send: Send,
+        owner: object,
+    ) -> None:
+        self.owner = owner
+        """The application that the stream belongs to."""
+        self.loop = loop = LoopState.current()
+        self.options = options
+        websocket = connection.scope["type"] == "websocket"
+        self.response = EventResponse(
+            send,
+            loop.clock.now,
+            status=options.status,
+            headers=options.head.copy(),
+            prefix="websocket.http.response" if websocket else "http.response",
+        )
+        self.stopping = CloseReason.COMPLETED
+        """The reason that holds when the content comes to its end."""
+        self._make = make
+        self._connection = connection
+        self._receive = receive
+        self._send = send
+        self._host = loop.new_host()
+        self._began = self.response.since
+        self._keeper: Keeper | None = None
+        self._items: object = None
+        self._reason: CloseReason | None = None
+        self._error: Exception | None = None
+
+    async def run(self) -> None:
+        """Stream until the content ends or something ends the stream.
+
+        :raises Exception: the one that the content raised
+        """
+        try:
+            try:
+                await self._host.run(self._stream, self._listen)
+            except RuntimeError as exc:
+                self.fail(exc)
+            if not self.response.closed or self._items is not None:
+                await self._finish_in_time()
+        except BaseException:
+            # The server cancels the request, as daphne and hypercorn do when they stop.
+            self._note(CloseReason.SERVER_STOPPING)
+            await self._finish_in_time()
+            raise
+        finally:
+            if self._keeper is not None:
+                self.loop.remove(self, self._keeper)
+                self._keeper.close()
+            if self.options.on_close is not None:
+                await self._report(self.options.on_close)
+        if self._error is not None:
+            raise self._error
+
+    # -- the two tasks -----------------------------------------------------------------------------
+
+    async def _stream(self) -> None:
+        options = self.options
+        try:
+            self._items = content = self._make(self._connection)
+            if not isinstance(content, AsyncGeneratorType):
+                content = await self._open(content)
+            await self.response.write_events(content, options.encode, options.first)
+        except ClientGone:
+            self._note(CloseReason.CLIENT_GONE)
+        except Exception as exc:
+            self.fail(exc)
+        else:
+            self._note(self.stopping)
+        await self._close_content()
+        await self._end_response()
+
+    async def _open(self, content: Any) -> AsyncIterator[object]:
+        """Make an asynchronous iterator of whatever ``make`` gave."""
+        if isawaitable(content):
+            content = await content
+        check_content(content, "what the handler returned")
+        self._items = items = open_content(content, self.options.encode, self.loop)
+        return items
+
+    async def _listen(self) -> None:
+        """Wait for the client to leave, and stop at the first notice of it.
+
+        A further ``receive`` would block for ever on hypercorn and daphne, and return at once, each
+        time, on uvicorn and granian.
+        """
+        now = self.loop.clock.now()
+        self._keeper = keeper = Keeper(self, self._began)
+        when, due = keeper.look(now)
+        self.loop.add(self, keeper, now if due else when)
+        try:
+            while (await self._receive())["type"] not in DISCONNECTS:
+                await checkpoint()  # the request's body: of no interest any more
+        except OSError:
+            pass
+        except Exception as exc:
+            self.fail(exc)
+            self.end(CloseReason.ERROR)
+            return
+        self.end(CloseReason.CLIENT_GONE)
+
+    # -- ending ------------------------------------------------------------------------------------
+
+    def stop(self, reason: CloseReason) -> None:
+        """End the stream; content that watches the notice has its grace."""
+        if self.stopping is CloseReason.COMPLETED:
+            self.stopping = reason
+            watched = self._connection.shutdown.give()
+            grace = self.options.shutdown_grace if watched else 0
+            if self._keeper is not None:
+                self._keeper.stop_at(self.loop.clock.now() + grace)
+
+    def end(self, reason: CloseReason) -> None:
+        """End the stream now, for ``reason`` if there is none yet."""
+        self._note(reason)
+        if reason in (CloseReason.CLIENT_GONE, CloseReason.SLOW_CLIENT):
+            self.response.close()
+        if self._keeper is not None:
+            self._keeper.interrupted(self.loop.clock.now())
+        # A final body that the server is at work on is not interrupted; the keeper sees to it.
+        if not self.response.ending:
+            self.response.halt()
+            self._host.interrupt()
+
+    def fail(self, error: Exception) -> None:
+        """Note that the stream ends with ``error``."""
+        if self._reason is not None:
+            logger.error("%s: failed while the stream was closing", self._name, exc_info=error)
+            return
+        self._error = error
+        refused = isinstance(error, Refusal) and not self.response.started
+        self._reason = CloseReason.REFUSED if refused else CloseReason.ERROR
+
+    def interrupt(self) -> None:
+        """Interrupt the content, or its clean-up."""
+        self._host.interrupt()
+
+    def abort(self) -> None:
+        """Close the connection of a client that has stopped reading, where the server lets us."""
+        self.response.close()
+        abort_connection(self._send)
+
+    def _note(self, reason: CloseReason) -> None:
+        if self._reason is None:
+            self._reason = reason
+
+    async def _finish_in_time(self) -> None:
+        """Do what an interruption left to do, now that nobody listens to the client."""
+        await self._close_content()
+        if not self.response.closed:
+            with anyio.move_on_after(FAREWELL_TIMEOUT, shield=True) as limit:
+                await self._end_response()
+            if limit.cancelled_caught:
+                self.abort()
+
+    async def _close_content(self) -> None:
+        items, self._items = self._items, None
+        # The usual content is a generator that has ended: it has no frame any more.
+        if items is None or getattr(items, "ag_frame", self) is None:
+            return
+        with anyio.move_on_after(self.options.cleanup_timeout, shield=True):
+            try:
+                await close_content(items)
+            except Exception as exc:
+                self.fail(exc)
+
+    async def _end_response(self) -> None:
+        response, error = self.response, self._error
+        if response.closed:
+            return
+        try:
+            if self._reason is CloseReason.REFUSED and isinstance(error, Refusal):
+                self._error = None
+                await response.refuse(error)
+            elif error is None or response.started:
+                await response.write(await self._last_block(), last=True)
+            # Otherwise the server, or the framework around us, makes an error response of it.
+        except ClientGone:
+            pass
+
+    async def _last_block(self) -> bytes:
+        if self._error is not None:
+            return await self._error_block(self._error)
+        block = b"" if self.response.started else self.options.first
+        retry = self.options.farewell_retry
+        if retry is not None and self._reason in (
+            CloseReason.SERVER_STOPPING,
+            CloseReason.LIFETIME,
+        ):
+            # By chance, so that the clients of a deploy do not come back in one herd.
+            block += self.options.encode(ServerSentEvent(retry=random.randint(*retry)))
+        return block
+
+    async def _error_block(self, error: Exception) -> bytes:
+        logger.error("%s: the content failed after its first event: %r", self._name, error)
+        if self.options.on_error is None:
+            return b""
+        try:
+            item = self.options.on_error(error)
+            if isawaitable(item):
+                item = await item
+            return b"" if item is None else self.options.encode(item)
+        except Exception:
+            logger.exception("%s: on_error failed", self._name)
+            return b""
+
+    async def _report(self, on_close: OnClose) -> None:
+        seconds = self.loop.clock.now() - self._began
+        reason = self._reason or CloseReason.COMPLETED
+        summary = StreamSummary(
+            reason, self.response.events, self.response.bytes, seconds, self._error
+        )
+        try:
+            result = on_close(summary)
+            if result is not None:
+                with anyio.move_on_after(self.options.cleanup_timeout, shield=True):
+                    await result
+        except Exception:
+            logger.exception("%s: on_close failed", self._name)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._connection.method} {self._connection.scope.get('path')}"

@@ -1,0 +1,95 @@
+"""EventStream: content in, ASGI callable out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Unpack
+
+from ..errors import Refusal
+from .connection import Connection
+from .content import Content, ContentSource, content_factory
+from .notice import Notice
+from .options import StreamKeywords, StreamOptions
+from .response import EventResponse, Send
+from .session import ContentMaker, Receive, Session
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+
+__all__ = ["EventStream", "check_scope", "refuse", "serve"]
+
+DEFAULTS = StreamOptions()
+
+DENIAL = "websocket.http.response"
+
+
+class EventStream:
+    """Streams ``content`` as server-sent events to whoever calls it: an ASGI application.
+
+    Serve it as it is, mount it, or return it from whatever awaits ASGI callables. Give a generator
+    function, called with the :class:`Connection` if it takes an argument, to serve many
+    connections; an iterator serves one.
+
+    The items of the content are sent as they come: a ``str`` is an event's data; a ``dict`` holds
+    the fields of a :class:`ServerSentEvent`; ``bytes`` are a complete block, sent as it is;
+    anything else is JSON data. Synchronous iterables run in a thread.
+
+    :param content: asynchronous or synchronous iterable, generator function, or anyio receive
+        stream
+    :param options: see :class:`StreamOptions`
+    :raises TypeError: ``content`` is not content, or an option is of the wrong type
+    :raises ValueError: an option has an impossible value
+    """
+
+    def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
+        self._make: Callable[[Connection], Content] = content_factory(content)
+        self.options = StreamOptions(**options) if options else DEFAULTS
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        check_scope(scope)
+        await serve(self._make, self.options, Connection(scope, Notice()), receive, send, self)
+
+
+def check_scope(scope: Any) -> None:
+    """Refuse what is no request (ASGI 3, "Applications": raise for a scope that you do not know).
+
+    :raises RuntimeError: the scope is neither HTTP nor a websocket that can be denied with a
+        response
+    """
+    if scope["type"] == "http":
+        return
+    if scope["type"] != "websocket":
+        raise RuntimeError(f"an event stream cannot serve the ASGI scope {scope['type']!r}")
+
+
+async def serve(
+    make: ContentMaker,
+    options: StreamOptions,
+    connection: Connection,
+    receive: Receive,
+    send: Send,
+    owner: object = None,
+) -> None:
+    """Answer one request with the content that ``make`` gives for it."""
+    scope = connection.scope
+    if scope["type"] == "websocket" and DENIAL not in (scope.get("extensions") or {}):
+        # The server cannot send a response instead of the handshake; it answers 403.
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+    elif connection.method == "HEAD":
+        await _answer_head(options, send)
+    else:
+        await Session(make, options, connection, receive, send, owner).run()
+
+
+async def _answer_head(options: StreamOptions, send: Send) -> None:
+    """Send the head alone: granian and daphne would send a body, other servers never end."""
+    response = EventResponse(send, monotonic, status=options.status, headers=options.head.copy())
+    await response.write(b"", last=True)
+
+
+async def refuse(refusal: Refusal, send: Send) -> None:
+    """Answer one request with the refusal."""
+    await EventResponse(send, monotonic, status=refusal.status, headers=[]).refuse(refusal)

@@ -1,0 +1,62 @@
+"""The exceptions of this library.
+
+    SSEError
+    ├── Refusal           raised by your handler or content: answer with this status instead
+    ├── EventTooLarge     the peer sent an event beyond the decoder's bound
+    └── SendTimeout       the client did not take what was sent within ``send_timeout``
+
+Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+__all__ = ["EventTooLarge", "Refusal", "SSEError", "SendTimeout"]
+
+
+class SSEError(Exception):
+    """The base of every exception that this library defines."""
+
+
+class Refusal(SSEError):
+    """Answer the request with ``status`` instead of an event stream.
+
+    Raise it from a handler, or from content before its first event. An ``EventSource`` takes any
+    status other than 200 as final and never reconnects; 204 is the standard's way to tell it so
+    (WHATWG HTML 9.2.3).
+
+    :param status: an HTTP status, 200 to 599
+    :param body: the response's text, sent as UTF-8 ``text/plain``, or its bytes
+    :param headers: further response headers
+    :raises TypeError: a parameter is of the wrong type
+    :raises ValueError: ``status`` is out of range, or a body is given where HTTP allows none (204,
+        304)
+    """
+
+    def __init__(
+        self,
+        status: int,
+        body: str | bytes = b"",
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    ) -> None:
+        if type(status) is not int:
+            raise TypeError(f"status must be an int, not {status!r}")
+        if not 200 <= status <= 599:
+            raise ValueError(f"status must be from 200 to 599, not {status}")
+        if not isinstance(body, (str, bytes)):
+            raise TypeError(f"body must be str or bytes, not {type(body).__name__}")
+        if body and status in (204, 304):
+            raise ValueError(f"a response with status {status} has no body (RFC 9110, 15.3.5)")
+        super().__init__(status, body)
+        self.status = status
+        self.body = body.encode() if isinstance(body, str) else body
+        self.headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+
+
+class EventTooLarge(SSEError, ValueError):
+    """The bytes of one event passed the bound that the decoder was given."""
+
+
+class SendTimeout(SSEError, TimeoutError):
+    """The client did not take what was sent within ``send_timeout`` seconds."""

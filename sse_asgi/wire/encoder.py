@@ -1,0 +1,181 @@
+"""Items of content, as they are yielded, to blocks of an event stream (WHATWG HTML 9.2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from json import JSONEncoder
+from typing import Any, Final, NamedTuple, NoReturn
+
+from .event import JSONServerSentEvent, ServerSentEvent, checked_text, shorten
+
+__all__ = ["EncodedBatch", "Encoder", "encode_comment"]
+
+_SEPARATORS: Final = ("\n", "\r\n", "\r")
+_FIELDS: Final = ("data", "event", "id", "retry", "comment")
+# One line end and then another; a lone CRLF is one.
+_BLANK_LINES: Final = (b"\n\n", b"\r\r", b"\n\r", b"\n\r\n", b"\r\r\n")
+
+# JSON of UTF-8 (RFC 8259, 8.1) without whitespace. It has no NaN.
+_to_json: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class EncodedBatch(NamedTuple):
+    """Hold several encoded blocks, joined: ``body`` is sent as it is and has ``events`` events."""
+
+    body: bytes
+    events: int
+
+
+class Encoder:
+    """Encode items of content, each to one complete block.
+
+    :param separator: what ends each line that is written: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
+    :param serializer: turns a value into JSON, as str or as UTF-8 bytes; the default is the
+        standard library's, compact, and refuses NaN and infinities
+    :raises TypeError: ``serializer`` is not callable
+    :raises ValueError: ``separator`` is none of the three
+    """
+
+    __slots__ = ("_blank_line", "_next_data", "_separator", "_serializer")
+
+    def __init__(
+        self,
+        *,
+        separator: str = "\n",
+        serializer: Callable[[Any], str | bytes] | None = None,
+    ) -> None:
+        _check_separator(separator)
+        if serializer is not None and not callable(serializer):
+            raise TypeError(f"serializer must be callable, not {shorten(serializer)}")
+        self._separator = separator
+        self._blank_line = separator * 2
+        self._next_data = f"{separator}data: "
+        self._serializer: Callable[[Any], str | bytes] = serializer or _to_json
+
+    def encode(self, item: object) -> bytes:
+        """Return the block, or the blocks, that ``item`` stands for.
+
+        A str is data; so is the JSON of anything that is not named here. A :class:`ServerSentEvent`
+        is an event, and a dict holds the fields of one. Bytes and :class:`EncodedBatch` are encoded
+        blocks, which end in a blank line.
+
+        :raises TypeError: there is no such item (``None``, a bytearray or memoryview), a dict has
+            an unknown field, a field is of the wrong type, or a value has no JSON
+        :raises ValueError: a field has no valid value, bytes do not end in a blank line, text has a
+            lone surrogate, or a value (such as NaN) has no JSON
+        """
+        # The common case, without a call; the bound method costs less to call than the instance.
+        if type(item) is str:
+            try:
+                if "\n" not in item and "\r" not in item:
+                    return f"data: {item}{self._blank_line}".encode()
+                lines = _lf_only(item).replace("\n", self._next_data)
+                return f"data: {lines}{self._blank_line}".encode()
+            except UnicodeEncodeError:
+                checked_text("data", item)
+        if isinstance(item, ServerSentEvent):
+            return self._event(item, item)
+        if isinstance(item, str):
+            return self.encode(checked_text("data", item))
+        if isinstance(item, dict):
+            return self._event(_event_of(item), item)
+        return self._other(item)
+
+    __call__ = encode
+
+    def _event(self, event: ServerSentEvent, item: object) -> bytes:
+        block = ""
+        if event.comment is not None:
+            block = _comment_lines(event.comment)
+        if event.id is not None:
+            block += f"id: {event.id}\n"
+        if event.event is not None:
+            block += f"event: {event.event}\n"
+        if event.retry is not None:
+            block += f"retry: {event.retry}\n"
+        data = event.data
+        if isinstance(event, JSONServerSentEvent) or not (data is None or type(data) is str):
+            data = self._json(data, item)
+        if type(data) is str:
+            if "\n" in data or "\r" in data:
+                data = _lf_only(data).replace("\n", "\ndata: ")
+            block = f"{block}data: {data}\n"
+        block += "\n"
+        if self._separator != "\n":
+            block = block.replace("\n", self._separator)
+        return block.encode()
+
+    def _other(self, item: object) -> bytes:
+        if isinstance(item, bytes):
+            if not item.endswith(_BLANK_LINES):
+                raise ValueError(
+                    f"bytes are sent as they are and must end in a blank line: {shorten(item)}"
+                )
+            return item
+        if isinstance(item, EncodedBatch):
+            return item.body
+        if item is None or isinstance(item, bytearray | memoryview):
+            raise TypeError(
+                "an item is a str, a ServerSentEvent, a dict of its fields, bytes that end in a "
+                f"blank line, or a value to send as JSON, not {shorten(item)}"
+            )
+        return self.encode(self._json(item, item))
+
+    def _json(self, value: object, item: object) -> str:
+        """Return the JSON of ``value``, which is all or a part of ``item``."""
+        try:
+            text = self._serializer(value)
+            if isinstance(text, bytes):
+                text = text.decode()
+            if isinstance(text, str):
+                return checked_text("its JSON", text)
+        except Exception as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{shorten(item)} cannot be sent as JSON: {error}") from error
+        raise TypeError(
+            f"serializer must return str or bytes, not {shorten(text)}, for {shorten(item)}"
+        )
+
+
+def encode_comment(text: str, separator: str = "\n") -> bytes:
+    """Return a block that is only a comment, on as many lines as ``text`` has.
+
+    :raises TypeError: ``text`` is not a str
+    :raises ValueError: ``text`` contains a lone surrogate, or ``separator`` is not a line ending
+    """
+    _check_separator(separator)
+    lines = _comment_lines(checked_text("comment", text))
+    return f"{lines}\n".replace("\n", separator).encode()
+
+
+def _comment_lines(text: str) -> str:
+    lines = _lf_only(text).replace("\n", "\n: ")
+    return f": {lines}\n" if lines else ":\n"
+
+
+def _lf_only(text: str) -> str:
+    """Replace the line endings, which are CRLF, LF and CR and no other, by LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _event_of(fields: dict[Any, Any]) -> ServerSentEvent:
+    try:
+        return ServerSentEvent(**fields)
+    except (TypeError, ValueError) as error:
+        _refuse(fields, error)
+
+
+def _refuse(fields: dict[Any, Any], error: TypeError | ValueError) -> NoReturn:
+    for field in fields:
+        if field not in _FIELDS:
+            raise TypeError(
+                f"unknown field {shorten(field)} in {shorten(fields)}: the fields of an event are "
+                f"{', '.join(_FIELDS)}; JSON data goes in data, as {{'data': ...}}"
+            ) from None
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    raise kind(f"{error}, in {shorten(fields)}") from None
+
+
+def _check_separator(separator: str) -> None:
+    if separator not in _SEPARATORS:
+        raise ValueError(rf"separator must be '\n', '\r\n' or '\r', not {shorten(separator)}")
