@@ -21,8 +21,8 @@ _RETRY_DIGITS: Final = len(str(MAX_RETRY))
 class MessageEvent:
     """Hold one event as it was dispatched.
 
-    ``event`` is the event type. ``id`` is the stream's last event ID at that moment, whichever event
-    set it (``lastEventId``, WHATWG HTML 9.2.6).
+    ``event`` is the event type. ``id`` is the stream's last event ID at that moment, whichever
+    event set it (``lastEventId``, WHATWG HTML 9.2.6).
     """
 
     data: str
@@ -45,8 +45,8 @@ class EventDecoder:
     ``last_event_id`` of the one before, as browsers do.
 
     :param last_event_id: what the events have as their ``id`` until the stream sets one
-    :param max_event_size: bytes that the lines of one event may take, line endings and comments
-        aside; no single line may be longer, comments included
+    :param max_event_size: bytes that one event may take: its lines without their endings, comments
+        aside, and the line that is being read, be it a comment
     :param on_comment: called with the text of each comment; if it raises, that call of
         :meth:`feed` loses its events and the rest of its bytes
     :raises TypeError: a parameter is of the wrong type
@@ -114,9 +114,9 @@ class EventDecoder:
         """Take the next bytes and return the events that they complete.
 
         :raises TypeError: ``data`` is not bytes
-        :raises EventTooLarge: an event passes ``max_event_size``. Events that the same bytes completed
-            before it are not lost: they are returned, and the next call raises (``feed(b"")`` will
-            do). From then on every call raises.
+        :raises EventTooLarge: an event passes ``max_event_size``. Events that the same bytes
+            completed before it are not lost: they are returned, and the next call raises
+            (``feed(b"")`` will do). From then on every call raises.
         """
         if not isinstance(data, bytes):
             raise TypeError(f"data must be bytes, not {type(data).__name__}: {shorten(data)}")
@@ -143,7 +143,7 @@ class EventDecoder:
     def _lines(self, data: bytes) -> list[bytes]:
         """Return the lines that ``data`` completes, without their endings.
 
-        A line that CR ends is complete at once; an LF that follows, maybe much later, belongs to it.
+        A line that CR ends is complete at once. An LF that follows, maybe later, belongs to it.
         """
         if self._start is not None:
             data = self._skip_bom(self._start + data)
@@ -181,7 +181,7 @@ class EventDecoder:
             if b"\0" not in value:
                 self._id = _text(value)
         elif name == b"retry" and value.isdigit():
-            # WHATWG HTML 2.1.3 allows limits on unconstrained inputs.
+            # Without a bound, the digits of a whole line would take quadratic time to convert.
             digits = value.lstrip(b"0")
             if len(digits) <= _RETRY_DIGITS:
                 self._retry = int(digits or b"0")

@@ -77,17 +77,12 @@ class ServerSentEvent:
             _check_without_data(event, id, retry, comment)
         else:
             data = _checked_data(data)
-        # What is ASCII and printable has next to nothing that the checks look for.
+        # What is printable has neither control characters nor surrogates: no call to make.
         if event is not None and not (
-            type(event) is str
-            and event.isprintable()
-            and event.isascii()
-            and event not in _NO_EVENT_TYPES
+            type(event) is str and event.isprintable() and event not in _NO_EVENT_TYPES
         ):
             event = _checked_event(event)
-        if id is not None and not (
-            type(id) is str and id.isprintable() and id.isascii() and " " not in id
-        ):
+        if id is not None and not (type(id) is str and id.isprintable() and " " not in id):
             id = _checked_id(id)  # noqa: A001
         _set_data(self, data)
         _set_event(self, event)
@@ -200,8 +195,7 @@ def _checked_event(value: object) -> str:
 
 def _checked_id(value: object) -> str:
     text = checked_text("id", value)
-    # What is ASCII and printable needs no search.
-    if not (text.isascii() and text.isprintable()) and (found := _CONTROL.search(text)):
+    if found := _CONTROL.search(text):
         raise ValueError(
             "id must not contain control characters, which the Last-Event-ID header cannot carry "
             f"(RFC 9110, 5.5) (at index {found.start()}): {shorten(text)}"

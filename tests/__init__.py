@@ -1,0 +1,1 @@
+"""The tests of sse_asgi; they mirror its modules."""
