@@ -1,0 +1,68 @@
+/* Tiles, four times a second. */
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+function updateTiles() {
+  const now = performance.now();
+  const recent = signal.arrivals.findIndex((at) => at > now - 2000);
+  signal.arrivals.splice(0, recent < 0 ? signal.arrivals.length : recent);
+  const delay = median(signal.delays);
+  const skewed = delay < -2 || delay > 60000;
+  setText("connections", whole.format(signal.connections));
+  setText("rate", whole.format(Math.round(signal.arrivals.length / 2)));
+  setText("delay", skewed ? "–" : delay < 9.95 ? Math.max(0, delay).toFixed(1) : whole.format(Math.round(delay)));
+  setText("delay-note", skewed ? "the two clocks differ" : "median of 50 events");
+  setText("lost", whole.format(signal.lost));
+  setText("replayed", whole.format(signal.replayed));
+  setText("position", signal.last ? `event ${whole.format(signal.last.sequence)}` : "no event yet");
+  const newest = signal.points.at(-1);
+  if (newest) [1, 0, 2].forEach((series, row) => {
+    $("legend").children[row].lastElementChild.textContent = newest.v[series].toFixed(2).replace("-", "\u2212");
+  });
+  if (view.held !== null && Date.now() - view.held > 240000) hold();   // paused and forgotten
+  flushFrames();
+  const url = new URL("events", location.href).href;
+  setText("curl", `curl -N ${url}`);
+  if (signal.last) {
+    const back = `${signal.last.epoch}-${Math.max(0, Math.floor(signal.last.sequence / 50) * 50 - 50)}`;
+    setText("curl-resume", `curl -N -H "Last-Event-ID: ${back}" ${url}`);
+  }
+}
+
+function hold() {
+  view.held = view.held === null ? Date.now() - (view.skew ?? 0) - BUFFER : null;
+  $("hold").textContent = view.held === null ? "Pause" : "Go on";
+}
+
+async function copy(button) {
+  const node = $(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(node.textContent);
+  } catch {   // no clipboard without a secure context: select it instead
+    getSelection().selectAllChildren(node);
+    return;
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+press("cut", cut);
+press("more", openMore);
+press("fewer", closeExtras);
+$("hold").addEventListener("click", hold);
+document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", () => copy(button)));
+document.addEventListener("visibilitychange", () => {   // a page that nobody sees needs one connection, not two
+  if (document.hidden) closeWire("Closed while the page was hidden.");
+  else if (!extras.length || !limited()) openWire();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readColours);
+new ResizeObserver(fit).observe($("chart"));
+readColours();
+connect();
+openWire();
+updateTiles();
+setInterval(updateTiles, 250);
+requestAnimationFrame(frame);
