@@ -8,12 +8,16 @@ for the application and the server keeps the connection.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 __all__ = ["abort_connection"]
+
+logger = logging.getLogger("sse_asgi")
 
 Close = Callable[[], object]
 
@@ -22,12 +26,15 @@ MOST_WRAPPERS = 32
 
 def abort_connection(send: object) -> bool:
     """Close the connection behind ``send`` at once; return whether that was possible."""
-    for candidate in _unwrap(send):
-        owner = getattr(candidate, "__self__", None)
-        close = _uvicorn(owner) or _hypercorn(owner)
-        if close is not None:
-            close()
-            return True
+    try:
+        for candidate in _unwrap(send):
+            owner = getattr(candidate, "__self__", None)
+            close = _uvicorn(owner) or _hypercorn(owner)
+            if close is not None:
+                close()
+                return True
+    except Exception:  # these are the insides of others, and no reason to fail all streams
+        logger.debug("could not close the connection", exc_info=True)
     return False
 
 
@@ -40,7 +47,9 @@ def _unwrap(send: object) -> Iterator[object]:
         candidate = waiting.popleft()
         yield candidate
         inner: list[object] = [getattr(getattr(candidate, "__self__", None), "send", None)]
-        inner += [cell.cell_contents for cell in getattr(candidate, "__closure__", None) or ()]
+        for cell in getattr(candidate, "__closure__", None) or ():
+            with suppress(ValueError):  # an empty cell
+                inner.append(cell.cell_contents)
         if isinstance(candidate, partial):
             inner += [candidate.func, *candidate.args, *candidate.keywords.values()]
         waiting.extend(value for value in inner if callable(value))

@@ -29,7 +29,7 @@ __all__ = ["EventSourceApp", "Handler"]
 
 Handler: TypeAlias = Callable[[Connection], Content | Awaitable[Content]]
 
-KNOWN_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "QUERY"}
+KNOWN_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT", "QUERY")
 
 BODY_TIMEOUT = 30.0
 """Seconds that a client may take to send the body of its request."""
@@ -94,7 +94,7 @@ class EventSourceApp:
             if connection.method not in ("GET", "HEAD"):
                 connection.body = await self._read_body(receive)
         except Refusal as refusal:
-            await refuse(refusal, send)
+            await refuse(refusal, scope, send)
         except ClientGone:
             return
         else:
@@ -128,7 +128,10 @@ class EventSourceApp:
         body = bytearray()
         with anyio.move_on_after(BODY_TIMEOUT):
             while True:
-                message = await receive()
+                try:
+                    message = await receive()
+                except OSError as exc:
+                    raise ClientGone from exc
                 if message["type"] in DISCONNECTS:
                     raise ClientGone
                 body += message.get("body", b"")
@@ -167,8 +170,11 @@ def _returns_nothing(code: Any) -> bool:
     """Tell whether a function can return, and returns None wherever it does."""
     instructions = list(dis.get_instructions(code))
     returned = [
-        # Python 3.12 and 3.13 return a constant with one instruction, others with two.
-        instruction if instruction.opname == "RETURN_CONST" else instructions[index - 1]
+        # Python 3.12 and 3.13 return a constant with one instruction, others with two; what is
+        # jumped to, as in ``return x or None``, returns something else as well.
+        instruction
+        if instruction.opname == "RETURN_CONST" or instruction.is_jump_target
+        else instructions[index - 1]
         for index, instruction in enumerate(instructions)
         if instruction.opname in ("RETURN_CONST", "RETURN_VALUE")
     ]
@@ -179,10 +185,12 @@ def _returns_nothing(code: Any) -> bool:
 
 
 def _check_methods(methods: Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(methods, Iterable):
+        raise TypeError(f"methods must be names of methods, not {methods!r}")
     names = (methods,) if isinstance(methods, str) else tuple(methods)
     for name in names:
         if name not in KNOWN_METHODS:
-            raise ValueError(f"methods must be of {sorted(KNOWN_METHODS)}, not {name!r}")
+            raise ValueError(f"methods must be of {', '.join(KNOWN_METHODS)}, not {name!r}")
     if not names:
         raise ValueError("methods must name at least one method")
     # RFC 9110, 9.3.2: HEAD is GET without the body.

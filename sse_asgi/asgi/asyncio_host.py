@@ -23,10 +23,12 @@ class AsyncioHost:
         task = current_task()
         assert task is not None
         cancelling = task.cancelling()
+        self._task = task  # before the other task, which may begin at once (eager_task_factory)
         listener = task.get_loop().create_task(beside())
-        self._task = task
         try:
             await main()
+            if self._interrupts:
+                await sleep(0)  # takes a cancellation that main did not wait for
         except CancelledError as exc:
             interrupted = self._withdraw(task)
             if task.cancelling() > cancelling:

@@ -12,15 +12,16 @@ from collections.abc import (
     Mapping,
 )
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from anyio import EndOfStream, WouldBlock
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from ..wire import EncodedBatch
 from .puller import Puller, encode_batch
 
 if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
     from .connection import Connection
     from .loop import LoopState
 
@@ -68,14 +69,16 @@ def content_factory(source: ContentSource) -> Callable[[Connection], Content]:
     :raises TypeError: ``source`` is neither content nor a function that makes it
     """
     content: Any = source
-    if hasattr(content, "__anext__") or hasattr(content, "__next__"):
+    if isinstance(content, (AsyncIterator, Iterator)):
         return _Once(content)
     if inspect.isasyncgenfunction(content) or inspect.isgeneratorfunction(content):
-        wanted = required_parameters(content)
-        if wanted > 1:
+        wanted = min(required_parameters(content), 1)
+        try:
+            inspect.signature(content).bind(*[None] * wanted)
+        except TypeError as exc:
             raise TypeError(
-                f"content may take one argument, the connection; {content!r} needs {wanted}"
-            )
+                f"content may take one argument, the connection; {content!r}: {exc}"
+            ) from None
         return content if wanted else lambda connection: content()
     if inspect.isroutine(content):
         raise TypeError(f"content must be {EXPECTED}; {content!r} has no 'yield'")
@@ -117,8 +120,8 @@ def open_content(content: Content, encode: Encode, loop: LoopState) -> AsyncIter
     """
     if isinstance(content, AsyncGeneratorType):
         return content
-    if isinstance(content, MemoryObjectReceiveStream):
-        return _received(content, encode)
+    if hasattr(content, "receive_nowait"):  # to import the class would cost more than all of this
+        return _received(cast("MemoryObjectReceiveStream[object]", content), encode)
     if isinstance(content, AsyncIterable):
         return content.__aiter__()
     if isinstance(content, (list, tuple)):
@@ -132,20 +135,23 @@ async def close_content(content: object) -> None:
     if aclose is not None:
         await aclose()
     elif (close := getattr(content, "close", None)) is not None:
-        close()
+        closed = close()
+        if inspect.isawaitable(closed):
+            await closed
 
 
 async def _received(
     stream: MemoryObjectReceiveStream[object], encode: Encode
 ) -> AsyncIterator[EncodedBatch]:
-    """Join what the senders have put there already."""
-    try:
+    """Join what the senders have put there already; tell them when the stream has ended."""
+    with stream:
         while True:
-            first = await stream.receive()
+            try:
+                first = await stream.receive()
+            except EndOfStream:
+                return
             for batch in encode_batch(_ready(first, stream), encode):
                 yield batch
-    except EndOfStream:
-        return
 
 
 def _ready(first: object, stream: MemoryObjectReceiveStream[object]) -> Iterator[object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +12,7 @@ from .summary import CloseReason
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["FAREWELL_TIMEOUT", "Keeper"]
+__all__ = ["FAREWELL_TIMEOUT", "NEVER", "Keeper"]
 
 NEVER = float("inf")
 
@@ -32,6 +31,7 @@ class Keeper:
         "_again_at",
         "_interval",
         "_lifetime_at",
+        "_pinged_at",
         "_session",
         "_start_by",
         "_stop_at",
@@ -44,8 +44,11 @@ class Keeper:
         # A send that blocks is noticed at a look, so there must be one within the send timeout.
         self._interval = min(options.ping or NEVER, options.send_timeout or NEVER)
         self._start_by = now + options.start_timeout
+        self._pinged_at = now
         self._lifetime_at = NEVER
         if options.max_lifetime is not None:
+            import random  # seldom needed, and slow to import
+
             # By chance, so that streams that began together do not end together.
             self._lifetime_at = now + options.max_lifetime * random.uniform(0.8, 1.0)
         self._stop_at = NEVER
@@ -69,14 +72,13 @@ class Keeper:
         """Do what is due and need not wait; return the time of the next look and whether to act."""
         session = self._session
         response = session.response
+        if now >= self._lifetime_at:
+            self._lifetime_at = NEVER
+            session.stop(CloseReason.LIFETIME)
         if self.interrupted_at == NEVER and now >= self._stop_at:
             session.end(session.stopping)
         if self.interrupted_at != NEVER:
             return self._look_at_end(now), False
-        if now >= self._lifetime_at:
-            self._lifetime_at = NEVER
-            session.stop(CloseReason.LIFETIME)
-            return self._stop_at, False
         next_look = min(self._stop_at, self._lifetime_at, now + self._interval)
         if response.busy:
             timeout_at = response.since + (session.options.send_timeout or NEVER)
@@ -87,7 +89,8 @@ class Keeper:
             return self._again_at, False
         due_at = self._start_by
         if response.started:
-            due_at = response.since + (session.options.ping or NEVER)
+            since = self._pinged_at if session.options.ping_always else response.since
+            due_at = since + (session.options.ping or NEVER)
         if now < due_at:
             return min(next_look, due_at), False
         return next_look, True
@@ -108,18 +111,28 @@ class Keeper:
         """Send the head, or a keep-alive."""
         session = self._session
         response = session.response
-        if response.busy or response.closed or self.interrupted_at != NEVER:
+        if response.busy or response.closed or session.is_ending:
             return
-        body = session.options.comment if response.started else session.options.first or FIRST_BODY
         with anyio.CancelScope() as self._acting:
             try:
-                await response.write(body)
+                await response.write(self._body())
             except ClientGone:
                 session.end(CloseReason.CLIENT_GONE)
             except Exception as exc:
                 session.fail(exc)
                 session.end(CloseReason.ERROR)
         self._acting = None
+
+    def _body(self) -> bytes:
+        options = self._session.options
+        if not self._session.response.started:
+            return options.first or FIRST_BODY
+        self._pinged_at = self._session.loop.clock.now()
+        return (
+            options.comment
+            if options.ping_message is None
+            else options.encode(options.ping_message())
+        )
 
     def close(self) -> None:
         """Let go of a keep-alive that is still with the server's ``send``."""

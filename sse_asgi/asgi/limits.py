@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
@@ -12,6 +11,7 @@ from typing import Literal, TypeAlias
 from ..errors import Refusal
 from ..wire import ServerSentEvent
 from .connection import Connection
+from .farewell import random_retry
 from .options import StreamOptions
 
 __all__ = ["ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
@@ -101,7 +101,7 @@ class ConnectionLimits:
 
     def refusal(self, options: StreamOptions) -> Refusal:
         """Return the answer to a client for whom there is no room."""
-        retry = random.randint(*options.farewell_retry or COME_BACK)
+        retry = random_retry(options.farewell_retry or COME_BACK)
         if self._when_full == "503":
             seconds = -(-retry // 1000)
             return Refusal(503, "Too many event streams are open", {"retry-after": str(seconds)})

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import RunVar, current_token
 
@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from .keeper import Keeper
     from .session import Session
 
-__all__ = ["LoopState", "drain", "use_clock"]
+__all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
 
 logger = logging.getLogger("sse_asgi")
+
+
+class Stoppable(Protocol):
+    """What ends when the server stops: a :class:`~.session.Session`, or whoever waits for it."""
+
+    owner: object
+
+    def stop(self, reason: CloseReason) -> None:
+        """End for ``reason``."""
 
 
 class LoopState:
@@ -40,7 +49,7 @@ class LoopState:
         self.new_host = _host_type(self.on_asyncio)
         self.ticker = Ticker(self.clock, self._spawn)
         self.shutdown = ShutdownWatch(self)
-        self.sessions: set[Session] = set()
+        self.sessions: set[Stoppable] = set()
 
     @classmethod
     def current(cls) -> LoopState:
@@ -53,20 +62,25 @@ class LoopState:
 
     def add(self, session: Session, keeper: Keeper, when: float) -> None:
         """Look after a session, the first time at ``when``."""
-        first = not self.sessions
-        self.sessions.add(session)
         self.ticker.add(keeper, when)
-        self.shutdown.stream_opened(first=first)
-        if self.shutdown.is_stopping:
-            session.stop(CloseReason.SERVER_STOPPING)
+        self.watch(session)
 
     def remove(self, session: Session, keeper: Keeper) -> None:
         """Forget a session that has ended, if it was looked after at all."""
         if session in self.sessions:
-            self.sessions.discard(session)
             self.ticker.discard(keeper)
-            if not self.sessions:
-                self.shutdown.last_stream_closed()
+            self.unwatch(session)
+
+    def watch(self, stream: Stoppable) -> None:
+        """Stop ``stream`` when the server stops, at once if it is stopping."""
+        self.sessions.add(stream)
+        self.shutdown.open()
+        if self.shutdown.is_stopping:
+            stream.stop(CloseReason.SERVER_STOPPING)
+
+    def unwatch(self, stream: Stoppable) -> None:
+        """Forget a stream that has ended."""
+        self.sessions.discard(stream)
 
     def stop_streams(self, owner: object = None) -> None:
         """Stop every open stream, or those of one application."""
@@ -93,10 +107,20 @@ class LoopState:
         if self.on_asyncio:
             from asyncio import get_running_loop
 
-            return get_running_loop().create_task(_logged(function), context=Context())
+            return get_running_loop().create_task(self._supervise(function), context=Context())
         from trio.lowlevel import spawn_system_task
 
-        return spawn_system_task(_logged, function)
+        return spawn_system_task(self._supervise, function)
+
+    async def _supervise(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await function()
+        except Exception:
+            # trio takes an exception that leaves a system task for its own and ends the run.
+            logger.exception("the task that keeps the event streams' time failed")
+        finally:
+            if self.shutdown.is_open:
+                self.shutdown.close(loop_is_ending=True)
 
 
 def _host_type(on_asyncio: bool) -> Callable[[], Host]:
@@ -105,14 +129,6 @@ def _host_type(on_asyncio: bool) -> Callable[[], Host]:
 
         return AsyncioHost
     return AnyioHost
-
-
-async def _logged(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    # trio takes an exception that leaves a system task for an error of its own and ends the run.
-    try:
-        await function()
-    except Exception:
-        logger.exception("the task that keeps the event streams' time failed")
 
 
 _state: RunVar[LoopState] = RunVar("sse_asgi")
@@ -135,4 +151,5 @@ def use_clock(clock: Clock) -> Iterator[None]:
     try:
         yield
     finally:
+        LoopState.current().shutdown.close()
         _state.reset(token)

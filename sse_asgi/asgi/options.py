@@ -6,19 +6,22 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypedDict
 
 from ..wire import Encoder, ServerSentEvent, encode_comment
+from ..wire.event import MAX_RETRY
 from .response import Headers
 from .summary import StreamSummary
 
-__all__ = ["HeaderFields", "StreamKeywords", "StreamOptions"]
+__all__ = ["HeaderFields", "StreamKeywords", "StreamOptions", "end_to_end"]
 
 HeaderFields: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 OnClose: TypeAlias = Callable[[StreamSummary], Awaitable[None] | None]
 OnError: TypeAlias = Callable[[Exception], Any]
 Encode: TypeAlias = Callable[[object], bytes]
 Serializer: TypeAlias = Callable[[Any], str | bytes]
+PingMessage: TypeAlias = Callable[[], object]
 
 DEFAULT_HEADERS = (
     # Exactly this: Chromium gives up on a charset other than UTF-8, and UTF-8 is the only one
@@ -30,14 +33,21 @@ DEFAULT_HEADERS = (
     (b"x-accel-buffering", b"no"),
 )
 
-HOP_BY_HOP = {
-    "connection": "HTTP/3 clients close the whole connection for it (RFC 9114, 4.2)",
-    "transfer-encoding": "the server frames the body",
-    "content-length": "a stream has no length",
-}
+HOP_BY_HOP = MappingProxyType(
+    {
+        "connection": "HTTP/3 clients close the whole connection for it (RFC 9114, 4.2)",
+        "keep-alive": "HTTP/2 and HTTP/3 have none (RFC 9113, 8.2.2)",
+        "proxy-connection": "HTTP/2 and HTTP/3 have none (RFC 9113, 8.2.2)",
+        "upgrade": "HTTP/2 and HTTP/3 have none (RFC 9113, 8.2.2)",
+        "transfer-encoding": "the server frames the body",
+        "content-length": "a stream has no length",
+    }
+)
 
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+OF_ONE_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
+
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+FIELD_VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -46,6 +56,8 @@ class StreamKeywords(TypedDict, total=False):
     status: int
     headers: HeaderFields | None
     ping: float | None
+    ping_always: bool
+    ping_message: PingMessage | None
     send_timeout: float | None
     start_timeout: float
     shutdown_grace: float
@@ -68,6 +80,8 @@ class StreamOptions:
     :param status: the response's status, 200 to 599; a browser's ``EventSource`` takes 200 only
     :param headers: further response headers, or other values for those that are sent anyway
     :param ping: send a comment after this much silence; None: never
+    :param ping_always: send it at this interval whether there was silence or not
+    :param ping_message: makes the item that is sent instead of a comment
     :param send_timeout: end the stream when the client does not take a message for so long; None:
         wait for ever
     :param start_timeout: how long the response's head may wait for the first event. Until it is
@@ -92,6 +106,8 @@ class StreamOptions:
     status: int = 200
     headers: HeaderFields | None = None
     ping: float | None = 15.0
+    ping_always: bool = False
+    ping_message: PingMessage | None = None
     send_timeout: float | None = 30.0
     start_timeout: float = 1.0
     shutdown_grace: float = 1.0
@@ -118,7 +134,7 @@ class StreamOptions:
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
             _check_seconds(name, getattr(self, name), optional=False)
         _check_range("farewell_retry", self.farewell_retry)
-        for name in ("on_close", "on_error"):
+        for name in ("ping_message", "on_close", "on_error"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
         encode = Encoder(separator=self.separator, serializer=self.serializer).encode
@@ -127,6 +143,23 @@ class StreamOptions:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "comment", encode_comment("ping", self.separator))
         object.__setattr__(self, "head", _head(self.headers))
+
+    def derived(self, **fields: Any) -> StreamOptions:
+        """Return these options but for ``fields``, which an adapter has checked already.
+
+        Making options anew, with all checks, would cost a framework's response more than the rest.
+        """
+        options: StreamOptions = object.__new__(StreamOptions)
+        for name in StreamOptions.__slots__:
+            object.__setattr__(options, name, getattr(self, name))
+        for name, value in fields.items():
+            object.__setattr__(options, name, value)
+        return options
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """Return the headers without those that the server alone may set (see :data:`HOP_BY_HOP`)."""
+    return [pair for pair in headers if pair[0] not in OF_ONE_HOP]
 
 
 def _check_status(status: object) -> None:
@@ -152,24 +185,29 @@ def _check_range(name: str, value: object) -> None:
     if not isinstance(value, tuple) or len(value) != 2 or {type(end) for end in value} != {int}:
         raise TypeError(f"{name} must be two ints (milliseconds) or None, not {value!r}")
     low, high = value
-    if not 0 <= low <= high:
-        raise ValueError(f"{name} must be two rising numbers of milliseconds, not {value!r}")
+    if not 0 <= low <= high <= MAX_RETRY:
+        raise ValueError(
+            f"{name} must be two rising numbers of milliseconds, up to {MAX_RETRY}, not {value!r}"
+        )
 
 
 def _head(headers: HeaderFields | None) -> Headers:
     given: Headers = []
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    for pair in pairs:
+    if headers is None:
+        headers = ()
+    if not isinstance(headers, Iterable):
+        raise TypeError(f"headers must be a mapping or pairs of str, not {headers!r}")
+    for pair in headers.items() if isinstance(headers, Mapping) else headers:
         if not (
             isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
         ):
             raise TypeError(f"headers must be pairs of str, not {pair!r}")
         name, value = pair
-        if not TOKEN.fullmatch(name):
+        if not re.fullmatch(TOKEN, name):
             raise ValueError(f"headers: {name!r} is not a field name (RFC 9110, 5.1)")
         if name.lower() in HOP_BY_HOP:
             raise ValueError(f"headers: {name!r} must not be set: {HOP_BY_HOP[name.lower()]}")
-        if not FIELD_VALUE.fullmatch(value) or value != value.strip(" \t"):
+        if not re.fullmatch(FIELD_VALUE, value) or value != value.strip(" \t"):
             raise ValueError(
                 f"headers: the value {value!r} of {name!r} holds control characters or outer space"
             )

@@ -80,10 +80,11 @@ class Puller(AsyncIterator[EncodedBatch]):
                 await self._wait()
             if self._ready:
                 self._batches = encode_batch(self._drain(), self._encode)
-            elif self._error is not None:
-                raise self._error
-            else:
+            elif self._error is None:
                 raise StopAsyncIteration
+            else:
+                error, self._error = self._error, None
+                raise error
 
     def _start(self) -> None:
         run = copy_context().run
@@ -112,6 +113,8 @@ class Puller(AsyncIterator[EncodedBatch]):
         """Close the iterable, in its thread, and wait for it; the caller bounds the time.
 
         A thread cannot be interrupted: an iterable that blocks is closed when it returns.
+
+        :raises BaseException: what the iterable raised meanwhile
         """
         self._closed = True
         self._room.set()
@@ -120,6 +123,9 @@ class Puller(AsyncIterator[EncodedBatch]):
         while not self._ended and self._thread is not None:
             self._ready.clear()
             await self._wait()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
 
     # -- in the thread -----------------------------------------------------------------------------
 

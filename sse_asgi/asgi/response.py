@@ -16,7 +16,7 @@ __all__ = ["ClientGone", "EventResponse", "Headers", "Send"]
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Any], Awaitable[None]]
 
-EVENTS_PER_TURN = 64
+EVENTS_PER_TURN = 128
 """Events sent before the event loop gets a turn: neither content nor a server's send need ever
 wait.
 """
@@ -88,17 +88,18 @@ class EventResponse:
         """
         send, now, kind = self._send, self._now, self._body
         events = size = 0
+        turn = EVENTS_PER_TURN
         try:
             async for item in items:
-                if type(item) is EncodedBatch:
-                    body, count = item
-                else:
-                    body, count = encode(item), 1
-                if self._hold:
+                if self._hold or type(item) is EncodedBatch:
+                    batch = item if type(item) is EncodedBatch else EncodedBatch(encode(item), 1)
                     if self.closed or self._halted:
                         return  # the content went on although it was cancelled
-                    await self.write(body if self.started else first + body)
+                    if not await self.write(batch.body if self.started else first + batch.body):
+                        return
+                    events += batch.events
                 else:
+                    body = encode(item)
                     # As in write(), whose call would cost a third of the event.
                     self.busy = True
                     self.since = now()
@@ -109,18 +110,20 @@ class EventResponse:
                         raise ClientGone from exc
                     finally:
                         self.busy = False
+                    events += 1
                     size += len(body)
-                events += count
-                if not events % EVENTS_PER_TURN or count > 1:
+                if events >= turn:
+                    turn = events + EVENTS_PER_TURN
                     await checkpoint()
         finally:
             self.events += events
             self.bytes += size
 
-    async def write(self, body: bytes, *, last: bool = False) -> None:
+    async def write(self, body: bytes, *, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
 
-        Waits while another message is on its way. Does nothing once the response is closed.
+        Waits while another message is on its way. Returns False, and does nothing, once the
+        response is closed.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
@@ -128,16 +131,18 @@ class EventResponse:
             self._freed = anyio.Event()
             await self._freed.wait()
         if self.closed:
-            return
+            return False
         self.busy = self._hold = True
-        self.closed = self.ending = last
+        self.ending = last
         self.since = self._now()
         try:
             if not self.started:
                 await self._write_head()
             if body:
                 await self._send({"type": self._body, "body": body, "more_body": True})
+                self.bytes += len(body)
             if last:
+                self.closed = True
                 await self._send({"type": self._body, "body": b"", "more_body": False})
         except OSError as exc:
             self.closed = True
@@ -148,7 +153,7 @@ class EventResponse:
             if self._freed is not None:
                 self._freed.set()
                 self._freed = None
-        self.bytes += len(body)
+        return True
 
     async def _write_head(self) -> None:
         self.started = True

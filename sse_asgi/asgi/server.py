@@ -33,7 +33,11 @@ class ServerState:
 
     def is_stopping(self) -> bool:
         """Tell whether the server is stopping, or has gone."""
-        return self._read()
+        try:
+            return self._read()
+        except Exception:  # as below
+            logger.debug("could not look at the server", exc_info=True)
+            return False
 
 
 def find_servers(on_asyncio: bool) -> list[ServerState]:

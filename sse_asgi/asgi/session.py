@@ -13,7 +13,6 @@ final body leaves clients of daphne and of hypercorn's HTTP/2 waiting for ever.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
 from types import AsyncGeneratorType
@@ -23,11 +22,11 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ..errors import Refusal
-from ..wire import ServerSentEvent
 from .abort import abort_connection
 from .connection import Connection
 from .content import check_content, close_content, open_content
-from .keeper import FAREWELL_TIMEOUT, Keeper
+from .farewell import error_block, retry_block
+from .keeper import FAREWELL_TIMEOUT, NEVER, Keeper
 from .loop import LoopState
 from .options import OnClose, StreamOptions
 from .response import ClientGone, EventResponse, Send
@@ -48,6 +47,7 @@ class Session:
 
     __slots__ = (
         "_began",
+        "_closing",
         "_connection",
         "_error",
         "_host",
@@ -57,6 +57,7 @@ class Session:
         "_reason",
         "_receive",
         "_send",
+        "_took_leave",
         "loop",
         "options",
         "owner",
@@ -97,6 +98,8 @@ class Session:
         self._items: object = None
         self._reason: CloseReason | None = None
         self._error: Exception | None = None
+        self._closing = False
+        self._took_leave = False
 
     async def run(self) -> None:
         """Stream until the content ends or something ends the stream.
@@ -140,7 +143,10 @@ class Session:
         else:
             self._note(self.stopping)
         await self._close_content()
-        await self._end_response()
+        # Content may go on, or fail, when it is cancelled. On trio, and in a scope of anyio's, all
+        # that is sent now would be cancelled, too: then the rest is done outside.
+        if anyio.current_effective_deadline() > -NEVER:
+            await self._end_response()
 
     async def _open(self, content: Any) -> AsyncIterator[object]:
         """Make an asynchronous iterator of whatever ``make`` gave."""
@@ -187,10 +193,13 @@ class Session:
         self._note(reason)
         if reason in (CloseReason.CLIENT_GONE, CloseReason.SLOW_CLIENT):
             self.response.close()
-        if self._keeper is not None:
-            self._keeper.interrupted(self.loop.clock.now())
-        # A final body that the server is at work on is not interrupted; the keeper sees to it.
-        if not self.response.ending:
+        keeper = self._keeper
+        if keeper is None or keeper.interrupted_at < NEVER:
+            return
+        keeper.interrupted(self.loop.clock.now())
+        # Neither the content's clean-up nor a final body that the server is at work on is
+        # interrupted; the keeper sees to them.
+        if not (self._closing or self.response.ending):
             self.response.halt()
             self._host.interrupt()
 
@@ -212,6 +221,11 @@ class Session:
         self.response.close()
         abort_connection(self._send)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether there is a reason for the end: no keep-alive any more, nor a late head."""
+        return self._reason is not None
+
     def _note(self, reason: CloseReason) -> None:
         if self._reason is None:
             self._reason = reason
@@ -230,11 +244,13 @@ class Session:
         # The usual content is a generator that has ended: it has no frame any more.
         if items is None or getattr(items, "ag_frame", self) is None:
             return
+        self._closing = True
         with anyio.move_on_after(self.options.cleanup_timeout, shield=True):
             try:
                 await close_content(items)
             except Exception as exc:
                 self.fail(exc)
+        self._closing = False
 
     async def _end_response(self) -> None:
         response, error = self.response, self._error
@@ -249,32 +265,19 @@ class Session:
             # Otherwise the server, or the framework around us, makes an error response of it.
         except ClientGone:
             pass
+        except Exception as exc:
+            self.fail(exc)
 
     async def _last_block(self) -> bytes:
+        if self._took_leave:
+            return b""  # an interruption came before the final body
+        self._took_leave = True
         if self._error is not None:
-            return await self._error_block(self._error)
+            return await error_block(self.options, self._error, self._name)
         block = b"" if self.response.started else self.options.first
-        retry = self.options.farewell_retry
-        if retry is not None and self._reason in (
-            CloseReason.SERVER_STOPPING,
-            CloseReason.LIFETIME,
-        ):
-            # By chance, so that the clients of a deploy do not come back in one herd.
-            block += self.options.encode(ServerSentEvent(retry=random.randint(*retry)))
+        if self._reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
+            block += retry_block(self.options)
         return block
-
-    async def _error_block(self, error: Exception) -> bytes:
-        logger.error("%s: the content failed after its first event: %r", self._name, error)
-        if self.options.on_error is None:
-            return b""
-        try:
-            item = self.options.on_error(error)
-            if isawaitable(item):
-                item = await item
-            return b"" if item is None else self.options.encode(item)
-        except Exception:
-            logger.exception("%s: on_error failed", self._name)
-            return b""
 
     async def _report(self, on_close: OnClose) -> None:
         seconds = self.loop.clock.now() - self._began
@@ -284,7 +287,7 @@ class Session:
         )
         try:
             result = on_close(summary)
-            if result is not None:
+            if isawaitable(result):
                 with anyio.move_on_after(self.options.cleanup_timeout, shield=True):
                     await result
         except Exception:

@@ -46,6 +46,7 @@ class ShutdownWatch:
         self._signals = SignalChain(self._on_signal)
         self._servers: list[ServerState] | None = None
         self._heard: list[ServerState] = []
+        self._watching = False
         self._noticed_at = -NEVER
         self._default_action: tuple[int, float] | None = None
 
@@ -54,19 +55,26 @@ class ShutdownWatch:
         """Whether the server stops, so that a new stream must end at once."""
         return self._loop.clock.now() < self._noticed_at + NOTICE_HOLDS
 
-    def stream_opened(self, *, first: bool) -> None:
-        """Watch, if that is not done already: a server may have set its handlers anew."""
-        self._signals.install()
-        if first:
-            if self._servers is None:
-                self._servers = find_servers(self._loop.on_asyncio)
-            if self._servers:
-                self._loop.ticker.add(self, self._loop.clock.now() + POLL_INTERVAL)
+    @property
+    def is_open(self) -> bool:
+        """Whether it watches."""
+        return self._watching
 
-    def last_stream_closed(self) -> None:
-        """Watch no longer; leave nothing behind."""
+    def open(self) -> None:
+        """Watch while streams are open, and one look longer: the next may be on its way."""
+        if not self._watching:
+            self._watching = True
+            if self._servers is None or any(server.is_stopping() for server in self._servers):
+                # The first one in this event loop, or the next one after it.
+                self._servers = find_servers(self._loop.on_asyncio)
+            self._signals.install()
+            self._loop.ticker.add(self, self._loop.clock.now() + POLL_INTERVAL)
+
+    def close(self, *, loop_is_ending: bool = False) -> None:
+        """Watch no longer, and leave nothing behind."""
+        self._watching = False
         if self._default_action is None:
-            self._signals.remove()
+            self._signals.remove(loop_is_ending=loop_is_ending)
             self._loop.ticker.discard(self)
 
     def notice(self) -> None:
@@ -101,6 +109,10 @@ class ShutdownWatch:
             # Once for each: another server in this event loop may go on.
             self._heard = stopping
             self.notice()
+        if not self._loop.sessions:
+            self.close()
+            return NEVER, False
+        self._signals.install()  # a server that starts meanwhile sets its own handlers over ours
         return now + POLL_INTERVAL, False
 
     def _look_at_drain(self, now: float, stopping: list[ServerState]) -> float:

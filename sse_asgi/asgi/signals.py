@@ -40,7 +40,7 @@ class SignalChain:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in STOP_SIGNALS:
-            handler = signal.getsignal(number)
+            handler = _living(signal.getsignal(number))
             # None is a handler that was not set from Python; an ignored signal stops nobody.
             if handler in (None, signal.SIG_IGN) or self._is_ours(handler):
                 continue
@@ -48,12 +48,19 @@ class SignalChain:
             signal.signal(number, link.handle)
             self._links.append(link)
 
-    def remove(self) -> None:
-        """Put the former handlers back, where nobody else has come before us."""
+    def remove(self, *, loop_is_ending: bool = False) -> None:
+        """Put the former handlers back, where nobody else has come before us.
+
+        :param loop_is_ending: the event loop's own handlers are to go, too
+        """
         for link in reversed(self._links):
             link.cut()
             if signal.getsignal(link.number) == link.handle:
-                signal.signal(link.number, link.former)
+                former = _living(link.former)
+                if loop_is_ending and _is_runner_handler(former):
+                    # It would have been taken away before, had we not stood in its place.
+                    former = signal.default_int_handler
+                signal.signal(link.number, former)
         self._links.clear()
 
     def _is_ours(self, handler: Any) -> bool:
@@ -82,11 +89,29 @@ class _Link:
         """Only forward from now on: somebody may have kept this handler to call it later."""
         self._notify = None
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it only forwards."""
+        return self._notify is None
+
+
+def _living(handler: Any) -> Any:
+    """Skip links that only forward: whoever came before us put one back when we had gone."""
+    while isinstance(link := getattr(handler, "__self__", None), _Link) and link.is_cut:
+        handler = link.former
+    return handler
+
 
 def default_action(number: int) -> None:
     """Do what the system does on a signal that nobody handles: end the process."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+
+
+def _is_runner_handler(handler: Any) -> bool:
+    """Recognise what :class:`asyncio.Runner` puts in the place of Python's own SIGINT handler."""
+    owner = type(getattr(getattr(handler, "func", None), "__self__", None))
+    return owner.__module__ == "asyncio.runners"
 
 
 def _is_event_loop_handler(handler: Any) -> bool:

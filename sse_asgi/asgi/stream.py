@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -11,7 +12,7 @@ from .connection import Connection
 from .content import Content, ContentSource, content_factory
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
-from .response import EventResponse, Send
+from .response import ClientGone, EventResponse, Send
 from .session import ContentMaker, Receive, Session
 
 if TYPE_CHECKING:
@@ -72,24 +73,40 @@ async def serve(
     receive: Receive,
     send: Send,
     owner: object = None,
+    new_session: Callable[..., Session] = Session,
 ) -> None:
     """Answer one request with the content that ``make`` gives for it."""
-    scope = connection.scope
-    if scope["type"] == "websocket" and DENIAL not in (scope.get("extensions") or {}):
-        # The server cannot send a response instead of the handshake; it answers 403.
-        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+    if not _takes_response(connection.scope):
+        await _deny(send)
     elif connection.method == "HEAD":
         await _answer_head(options, send)
     else:
-        await Session(make, options, connection, receive, send, owner).run()
+        await new_session(make, options, connection, receive, send, owner).run()
 
 
 async def _answer_head(options: StreamOptions, send: Send) -> None:
     """Send the head alone: granian and daphne would send a body, other servers never end."""
     response = EventResponse(send, monotonic, status=options.status, headers=options.head.copy())
-    await response.write(b"", last=True)
+    with suppress(ClientGone):
+        await response.write(b"", last=True)
 
 
-async def refuse(refusal: Refusal, send: Send) -> None:
+async def refuse(refusal: Refusal, scope: Any, send: Send) -> None:
     """Answer one request with the refusal."""
-    await EventResponse(send, monotonic, status=refusal.status, headers=[]).refuse(refusal)
+    if not _takes_response(scope):
+        await _deny(send)
+        return
+    prefix = DENIAL if scope["type"] == "websocket" else "http.response"
+    response = EventResponse(send, monotonic, status=refusal.status, headers=[], prefix=prefix)
+    with suppress(ClientGone):
+        await response.refuse(refusal)
+
+
+def _takes_response(scope: Any) -> bool:
+    return scope["type"] == "http" or DENIAL in (scope.get("extensions") or {})
+
+
+async def _deny(send: Send) -> None:
+    """Deny a handshake where the server takes no response instead of it; it answers 403."""
+    with suppress(OSError):
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})

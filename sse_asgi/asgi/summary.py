@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 __all__ = ["CloseReason", "StreamSummary"]
 
@@ -27,8 +27,7 @@ class CloseReason(Enum):
     """The request was answered with another status, or with nothing but a reconnection time."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSummary:
+class StreamSummary(NamedTuple):
     """What ``on_close`` is told of a stream.
 
     :param reason: why it ended

@@ -1,0 +1,43 @@
+"""The last block of a stream: what its client is told before the body ends."""
+
+from __future__ import annotations
+
+import logging
+from inspect import isawaitable
+
+from ..wire import Encoder, ServerSentEvent
+from .options import StreamOptions
+
+__all__ = ["error_block", "random_retry", "retry_block"]
+
+logger = logging.getLogger("sse_asgi")
+
+
+def random_retry(between: tuple[int, int]) -> int:
+    """Draw a reconnection time, in milliseconds, so that clients do not come back in one herd."""
+    from random import randint  # seldom needed, and slow to import
+
+    return randint(*between)
+
+
+def retry_block(options: StreamOptions) -> bytes:
+    """Return the reconnection time for a client whose stream the server ends."""
+    if options.farewell_retry is None:
+        return b""
+    event = ServerSentEvent(retry=random_retry(options.farewell_retry))
+    return Encoder(separator=options.separator).encode(event)
+
+
+async def error_block(options: StreamOptions, error: Exception, request: str) -> bytes:
+    """Log the error of ``request``, and return what ``on_error`` makes of it."""
+    logger.error("%s: the content failed after its first event: %r", request, error)
+    if options.on_error is None:
+        return b""
+    try:
+        item = options.on_error(error)
+        if isawaitable(item):
+            item = await item
+        return b"" if item is None else options.encode(item)
+    except Exception:
+        logger.exception("%s: on_error failed", request)
+        return b""

@@ -1,0 +1,207 @@
+"""The demo's application, in process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from sse_asgi.demo import Demo
+from sse_asgi.testing import EventClient, Message, connect, lifespan
+
+TIMEOUT = 5
+
+
+def publish(demo: Demo, count: int) -> None:
+    for number in range(count):
+        demo.feed.publish({"number": number}, event="signal")
+
+
+async def welcome(client: EventClient) -> dict[str, Any]:
+    event = await client.receive()
+    assert event.event == "welcome"
+    data: dict[str, Any] = event.json()
+    return data
+
+
+@asynccontextmanager
+async def page_of(demo: Demo, name: str) -> AsyncIterator[EventClient]:
+    async with connect(demo, f"/events?page={name}") as client:
+        await welcome(client)
+        yield client
+
+
+@pytest.mark.anyio
+async def test_the_page_is_served_and_may_load_nothing_from_elsewhere() -> None:
+    async with connect(Demo(), "/") as client:
+        body = await client.text()
+    assert client.status == 200
+    assert client.headers["content-type"] == "text/html; charset=utf-8"
+    assert client.headers["content-security-policy"].startswith("default-src 'none';")
+    assert body.startswith("<!doctype html>")
+
+
+@pytest.mark.anyio
+async def test_the_icon_is_a_drawing() -> None:
+    async with connect(Demo(), "/favicon.ico") as client:
+        body = await client.text()
+    assert (client.status, client.headers["content-type"]) == (200, "image/svg+xml")
+    assert body.startswith("<svg ")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/events"])
+async def test_head_is_answered_without_a_body(path: str) -> None:
+    bodies: list[object] = []
+
+    async def note_body(_: int, message: Message) -> None:
+        bodies.append(message.get("body", b""))
+
+    async with connect(Demo(), path, method="HEAD", on_send=note_body) as client:
+        await client.closed()
+        assert client.status == 200
+    assert set(bodies) == {b""}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("GET", "/nowhere", 404, None),
+        ("GET", "/events/", 404, None),
+        ("POST", "/", 405, "GET, HEAD"),
+        ("GET", "/cut", 405, "POST"),
+        ("DELETE", "/events", 405, "GET, HEAD"),
+    ],
+)
+async def test_what_is_not_there_or_not_allowed_is_refused(
+    method: str, path: str, status: int, allow: str | None
+) -> None:
+    async with connect(Demo(), path, method=method) as client:
+        await client.closed()
+    assert client.status == status
+    assert client.headers.get("allow") == allow
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/", "/events", "/favicon.ico"])
+async def test_the_demo_can_be_mounted_under_a_path(path: str) -> None:
+    async with connect(Demo(), path, root_path="/below") as client:
+        assert client.status == 200
+
+
+@pytest.mark.anyio
+async def test_a_websocket_is_refused() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "websocket", "path": "/events"}
+    await Demo()(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+@pytest.mark.anyio
+async def test_the_signal_runs_from_startup_to_shutdown() -> None:
+    demo = Demo()
+    async with lifespan(demo), connect(demo, "/events") as client:
+        assert (await welcome(client))["resumed"] is False
+        first, second = await client.receive(), await client.receive()
+    assert (first.event, second.event) == ("signal", "signal")
+    epoch, sequence = first.id.split("-")
+    assert second.id == f"{epoch}-{int(sequence) + 1}"
+    assert first.json()["n"] == 1
+
+
+@pytest.mark.anyio
+async def test_an_open_stream_counts_until_its_client_leaves() -> None:
+    demo = Demo()
+    async with connect(demo, "/events") as one:
+        await welcome(one)
+        async with connect(demo, "/events") as other:
+            await welcome(other)
+            assert len(demo.feed.readers) == 2
+        assert len(demo.feed.readers) == 1
+    assert len(demo.feed.readers) == 0
+
+
+@pytest.mark.anyio
+async def test_who_comes_back_gets_what_was_missed_and_then_what_comes() -> None:
+    demo = Demo()
+    async with connect(demo, "/events") as client:
+        await welcome(client)
+        publish(demo, 2)
+        seen = [(await client.receive()).id for _ in range(2)]
+        await client.reconnect()
+        publish(demo, 1)
+        assert await welcome(client) == {
+            "epoch": demo.feed.epoch,
+            "after": 2,
+            "missed": 0,
+            "resumed": True,
+        }
+        seen.append((await client.receive()).id)
+        position = client.last_event_id
+    publish(demo, 3)
+    async with connect(demo, "/events", last_event_id=position) as client:
+        assert (await welcome(client))["missed"] == 3
+        publish(demo, 1)
+        seen += [(await client.receive()).id for _ in range(4)]
+    assert seen == [f"{demo.feed.epoch}-{number}" for number in range(1, 8)]
+
+
+@pytest.mark.anyio
+async def test_the_position_may_also_come_in_the_query() -> None:
+    demo = Demo()
+    publish(demo, 5)
+    async with connect(demo, f"/events?last_event_id={demo.feed.epoch}-3") as client:
+        assert (await welcome(client))["missed"] == 2
+
+
+@pytest.mark.anyio
+async def test_a_restarted_server_says_so_instead_of_replaying_the_wrong_events() -> None:
+    before, after = Demo(), Demo()
+    publish(before, 5)
+    publish(after, 5)
+    async with connect(after, "/events", last_event_id=f"{before.feed.epoch}-3") as client:
+        await welcome(client)
+        gap, event = await client.receive(), await client.receive()
+    assert (gap.event, gap.json()) == ("gap", {"reason": "restarted", "lost": None})
+    assert event.id == f"{after.feed.epoch}-1"
+
+
+@pytest.mark.anyio
+async def test_a_cut_ends_the_streams_of_that_page_with_a_time_to_come_back() -> None:
+    demo = Demo()
+    async with page_of(demo, "mine") as mine, page_of(demo, "other") as other:
+        async with connect(demo, "/cut?page=mine", method="POST") as scissors:
+            assert json.loads(await scissors.body()) == {"cut": 1, "retry": 1500}
+        await mine.closed()
+        assert mine.retry == 1500
+        publish(demo, 1)
+        assert (await other.receive()).event == "signal"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("query", ["", "?page=", "?page=nobody"])
+async def test_a_cut_without_a_page_that_is_here_cuts_nothing(query: str) -> None:
+    demo = Demo()
+    async with page_of(demo, ""), page_of(demo, "mine"):
+        async with connect(demo, f"/cut{query}", method="POST") as scissors:
+            assert json.loads(await scissors.body())["cut"] == 0
+        assert len(demo.feed.readers) == 2
+
+
+@pytest.mark.anyio
+async def test_hello_streams_its_ticks() -> None:
+    with anyio.fail_after(TIMEOUT):
+        async with connect(Demo(), "/hello") as client:
+            assert (await client.receive()).data == "tick 0"

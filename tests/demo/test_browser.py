@@ -1,0 +1,230 @@
+"""The demo in a real browser: it moves, it is cut and resumes, it meets the connection limit.
+
+Screenshots are kept in the directory that ``SSE_ASGI_ARTIFACTS`` names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers.process import ServerProcess
+
+from .process import running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [
+    pytest.mark.needs("chromium", "playwright", "hypercorn"),
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("browser"),
+]
+
+TIMEOUT = 15_000  # milliseconds for each condition
+ARGUMENTS = [
+    "--no-sandbox",  # which needs a user namespace that a container may not give
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK = {"width": 1280, "height": 860}
+PHONE = {"width": 360, "height": 780}
+
+# How many pixels of the chart have the accent's colour, and a sum that changes with any of them.
+LOOK = """(canvas) => {
+    const hex = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+    const accent = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    const { width, height } = canvas;
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, width, height);
+    let coloured = 0, sum = 0;
+    for (let i = 0; i < data.length; i += 4) {
+        if (accent.every((part, at) => Math.abs(part - data[i + at]) < 12) && data[i + 3] > 200) {
+            coloured += 1;
+            sum = (sum * 31 + i) % 1000000007;
+        }
+    }
+    return { coloured, sum };
+}"""
+# How many different pictures the chart shows in a second.
+PICTURES = """(canvas) => new Promise((done) => {
+    const seen = new Set(), begin = performance.now();
+    const look = (now) => {
+        seen.add(canvas.toDataURL());
+        if (now - begin > 1000) done(seen.size); else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A running demo."""
+    with running(tmp_path) as process:
+        yield process
+
+
+@contextmanager
+def opened(
+    browser: Browser, demo: ServerProcess, *, allow: str = "", **options: Any
+) -> Iterator[Page]:
+    """Open the demo's page and wait until it is live.
+
+    Nothing may appear on its console but what matches ``allow``.
+    """
+    context = browser.new_context(**{"viewport": DESK, **options})
+    context.set_default_timeout(TIMEOUT)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"http://127.0.0.1:{demo.port}/")
+    expect_text(page, "#position", r"event [\d,]+")
+    yield page
+    context.close()
+    assert [text for text in complaints if not (allow and re.match(allow, text))] == []
+
+
+def expect_text(page: Page, selector: str, pattern: str) -> re.Match[str]:
+    """Wait until the text of an element matches a pattern, and return the match."""
+    from playwright.sync_api import expect
+
+    whole = re.compile(rf"^{pattern}$")
+    expect(page.locator(selector)).to_have_text(whole, timeout=TIMEOUT)
+    match = whole.match(page.locator(selector).inner_text())
+    assert match is not None
+    return match
+
+
+def keep(page: Page, name: str, directory: Path) -> None:
+    """Keep a screenshot as an artifact of the test."""
+    target = Path(os.environ.get("SSE_ASGI_ARTIFACTS") or directory)
+    target.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=target / f"demo-{name}.png", full_page=True)
+
+
+def test_the_chart_moves_and_the_tiles_tell_the_truth(
+    browser: Browser, demo: ServerProcess, tmp_path: Path
+) -> None:
+    with opened(browser, demo) as page:
+        expect_text(page, "#connections", "2")  # the chart and the wire
+        expect_text(page, "#rate", r"(1[5-9]|2[0-5])")
+        assert float(expect_text(page, "#delay", r"([\d.]+)ms")[1]) < 1000
+        chart = page.locator("#chart")
+        first = chart.evaluate(LOOK)
+        assert first["coloured"] > 500
+        assert chart.evaluate(PICTURES) > 10
+        assert chart.evaluate(LOOK)["sum"] != first["sum"]
+        expect_text(page, "#lost", "0")
+        keep(page, "light", tmp_path)
+
+
+def test_a_cut_connection_resumes_with_nothing_lost(
+    browser: Browser, demo: ServerProcess, tmp_path: Path
+) -> None:
+    with opened(browser, demo, color_scheme="dark") as page:
+        page.click("#cut")
+        pattern = r"Resumed after event ([\d,]+): (\d+) missed events replayed, 0 lost\."
+        resumed = expect_text(page, "#message", pattern)
+        assert int(resumed[2]) > 5
+        expect_text(page, "#replayed", resumed[2])
+        expect_text(page, "#lost", "0")
+        expect_text(page, "#status", "Live")
+        frames = page.locator("#frames")
+        for part in (": cut\nretry: 1500", "Last-Event-ID: ", "events from the log, then live"):
+            frames.filter(has_text=part).wait_for()
+        keep(page, "dark", tmp_path)
+
+
+def test_a_restarted_server_is_recognised(
+    browser: Browser, demo: ServerProcess, tmp_path: Path
+) -> None:
+    with opened(browser, demo, allow="Failed to load resource: net::ERR_") as page:
+        page.click("#cut")  # which also sets a short time to come back
+        expect_text(page, "#message", "Resumed after .*")
+        port = demo.port
+        demo.kill()
+        expect_text(page, "#status", "Reconnecting")
+        with running(tmp_path, port):
+            expect_text(page, "#message", "The server was restarted.*")
+            expect_text(page, "#status", "Live")
+            expect_text(page, "#lost", "0")
+
+
+def test_four_more_connections_open_and_four_again_meet_the_limit_of_the_browser(
+    browser: Browser, demo: ServerProcess, tmp_path: Path
+) -> None:
+    with opened(browser, demo) as page:
+        page.click("#more")
+        expect_text(page, "#connections", "5")
+        expect_text(page, "#message", r"4 more open\. .* six connections: .*")
+        expect_text(page, "#wire-note", "stepped aside for the others")
+        page.click("#cut")
+        expect_text(page, "#message", r"Resumed after event .*, 0 lost\.")
+        page.click("#more")
+        expect_text(page, "#connections", "6")
+        expect_text(page, "#message", r"5 more open, 3 wait: .* six connections .*")
+        keep(page, "limit", tmp_path)
+        page.click("#fewer")
+        expect_text(page, "#connections", "2")
+        expect_text(page, "#wire-note", "a second stream, shown as it arrives")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen_shows_everything_without_scrolling_sideways(
+    browser: Browser, demo: ServerProcess, tmp_path: Path, scheme: str
+) -> None:
+    with opened(browser, demo, viewport=PHONE, color_scheme=scheme) as page:
+        overflow = "() => document.documentElement.scrollWidth - innerWidth"
+        assert page.evaluate(overflow) <= 0
+        for name in ("Cut my connection", "Open 4 more", "Pause"):
+            box = page.get_by_role("button", name=name).bounding_box()
+            assert box is not None
+            assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+        keep(page, f"narrow-{scheme}", tmp_path)
+
+
+def test_who_prefers_reduced_motion_sees_a_still_chart(
+    browser: Browser, demo: ServerProcess
+) -> None:
+    with opened(browser, demo, reduced_motion="reduce") as page:
+        assert page.locator("#chart").evaluate(PICTURES) <= 3
+
+
+def test_the_view_can_be_paused_while_the_stream_goes_on(
+    browser: Browser, demo: ServerProcess
+) -> None:
+    with opened(browser, demo) as page:
+        page.focus("#hold")
+        page.keyboard.press("Enter")
+        expect_text(page, "#hold", "Go on")
+        assert page.locator("#chart").evaluate(PICTURES) <= 2
+        before = expect_text(page, "#position", r"event ([\d,]+)")[1]
+        expect_text(page, "#position", rf"event (?!{before}$)[\d,]+")
+        page.keyboard.press("Enter")
+        assert page.locator("#chart").evaluate(PICTURES) > 10
