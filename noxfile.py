@@ -18,8 +18,8 @@ nox.options.error_on_missing_interpreters = os.environ.get("SSE_ASGI_REQUIRE_ALL
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
     session.install("-e", ".[demo,test]")
-    # One group of tests for each server configuration keeps its one process (tests/servers).
-    session.run("pytest", "--numprocesses=2", "--dist=loadgroup", *session.posargs)
+    # By files, so that the tests which share a server or a browser find it running.
+    session.run("pytest", "--numprocesses=2", "--dist=loadfile", *session.posargs)
 
 
 @nox.session

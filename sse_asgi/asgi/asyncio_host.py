@@ -13,16 +13,17 @@ __all__ = ["AsyncioHost"]
 class AsyncioHost:
     """A :class:`Host` on one plain asyncio task and one cancellation."""
 
-    __slots__ = ("_interrupts", "_task")
+    __slots__ = ("_cancelling", "_interrupts", "_task")
 
     def __init__(self) -> None:
         self._task: Task[Any] | None = None
         self._interrupts = 0
+        self._cancelling = 0
 
     async def run(self, main: Main, beside: Main) -> None:
         task = current_task()
         assert task is not None
-        cancelling = task.cancelling()
+        self._cancelling = task.cancelling()
         self._task = task  # before the other task, which may begin at once (eager_task_factory)
         listener = task.get_loop().create_task(beside())
         try:
@@ -31,7 +32,7 @@ class AsyncioHost:
                 await sleep(0)  # takes a cancellation that main did not wait for
         except CancelledError as exc:
             interrupted = self._withdraw(task)
-            if task.cancelling() > cancelling:
+            if task.cancelling() > self._cancelling:
                 raise
             if not interrupted:
                 message = "the content raised CancelledError although nobody cancelled it"
@@ -45,6 +46,10 @@ class AsyncioHost:
         if self._task is not None:
             self._interrupts += 1
             self._task.cancel()
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._task is not None and self._task.cancelling() > self._cancelling
 
     def _withdraw(self, task: Task[Any]) -> bool:
         """Take our own cancellations off the task's count, so that only those of others remain."""

@@ -31,6 +31,10 @@ class Host(Protocol):
     def interrupt(self) -> None:
         """Cancel ``main`` where it waits. Calling it again cancels its clean-up."""
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether ``main``, if it still goes on, does so although it was cancelled."""
+
 
 class AnyioHost:
     """A :class:`Host` on an anyio task group. Neither coroutine may raise."""
@@ -50,3 +54,7 @@ class AnyioHost:
     def interrupt(self) -> None:
         if self._scope is not None:
             self._scope.cancel()
+
+    @property
+    def is_cancelled(self) -> bool:
+        return anyio.current_effective_deadline() == float("-inf")

@@ -113,11 +113,12 @@ class Session:
                 self.fail(exc)
             if not self.response.closed or self._items is not None:
                 await self._finish_in_time()
-        except BaseException:
+        except BaseException as exc:
             # The server cancels the request, as daphne and hypercorn do when they stop.
             self._note(CloseReason.SERVER_STOPPING)
             await self._finish_in_time()
-            raise
+            if not self._knew_of(exc):
+                raise
         finally:
             if self._keeper is not None:
                 self.loop.remove(self, self._keeper)
@@ -126,6 +127,14 @@ class Session:
                 await self._report(self.options.on_close)
         if self._error is not None:
             raise self._error
+
+    def _knew_of(self, exc: BaseException) -> bool:
+        """Tell whether a cancellation only repeats the notice that the stream has ended for.
+
+        daphne waits for no other stream any more once one has raised its cancellation.
+        """
+        noticed = self.stopping is CloseReason.SERVER_STOPPING and self.loop.on_asyncio
+        return noticed and isinstance(exc, anyio.get_cancelled_exc_class())
 
     # -- the two tasks -----------------------------------------------------------------------------
 
@@ -145,7 +154,7 @@ class Session:
         await self._close_content()
         # Content may go on, or fail, when it is cancelled. On trio, and in a scope of anyio's, all
         # that is sent now would be cancelled, too: then the rest is done outside.
-        if anyio.current_effective_deadline() > -NEVER:
+        if not self._host.is_cancelled:
             await self._end_response()
 
     async def _open(self, content: Any) -> AsyncIterator[object]:
@@ -184,9 +193,10 @@ class Session:
         if self.stopping is CloseReason.COMPLETED:
             self.stopping = reason
             watched = self._connection.shutdown.give()
-            grace = self.options.shutdown_grace if watched else 0
-            if self._keeper is not None:
-                self._keeper.stop_at(self.loop.clock.now() + grace)
+            if not watched:
+                self.end(reason)
+            elif self._keeper is not None:
+                self._keeper.stop_at(self.loop.clock.now() + self.options.shutdown_grace)
 
     def end(self, reason: CloseReason) -> None:
         """End the stream now, for ``reason`` if there is none yet."""

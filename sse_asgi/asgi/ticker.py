@@ -96,7 +96,8 @@ class Ticker:
 
     async def _sleep_until_next_look(self) -> None:
         when = self._heap[0][0] if self._heap else NEVER
-        if when > self._clock.now():
+        # What was left to look after may have gone while nobody slept.
+        if self._next_look and when > self._clock.now():
             with anyio.CancelScope() as self._sleep:
                 await self._clock.sleep_until(when)
             self._sleep = None

@@ -49,18 +49,12 @@ class Server:
 def each_configuration(
     *, when: Callable[[Configuration], bool] = lambda configuration: True
 ) -> list[Any]:
-    """Return the parameters of a test: the configurations, each with the parts that it needs.
-
-    The tests of one configuration stay in one process when the tests run in several (pytest-xdist).
-    """
+    """Return the parameters of a test: the configurations, each with the parts that it needs."""
     return [
         pytest.param(
             configuration,
             id=configuration.name,
-            marks=[
-                pytest.mark.needs(*configuration.needs),
-                pytest.mark.xdist_group(configuration.name),
-            ],
+            marks=pytest.mark.needs(*configuration.needs),
         )
         for configuration in CONFIGURATIONS
         if when(configuration)

@@ -59,6 +59,11 @@ class Response:
 
     # -- for the tests -------------------------------------------------------------------------
 
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time that the events read so far have set, in milliseconds."""
+        return self._decoder.retry
+
     def header(self, name: str) -> str | None:
         """Return the value of a header field that is sent at most once."""
         values = [value for field, value in self.headers if field == name]

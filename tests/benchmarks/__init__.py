@@ -1,0 +1,1 @@
+"""What an event and a connection cost, beside the peers: ``python -m tests.benchmarks``."""

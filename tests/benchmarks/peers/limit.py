@@ -1,0 +1,70 @@
+"""The limit: a bare ASGI app that sends precomputed bytes, and the least that encodes an event.
+
+It watches for no disconnect, checks no line ending and shares one message among all events.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..peer import ASGIApp, Peer, Plan
+
+__all__ = ["PEER"]
+
+START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")],
+}
+END = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+def _text(data: str) -> bytes:
+    return f"data: {data}\n\n".encode()
+
+
+def _fields(data: str, event: str, id: str) -> bytes:
+    return f"id: {id}\nevent: {event}\ndata: {data}\n\n".encode()
+
+
+def _lines(data: str) -> bytes:
+    data = data.replace("\n", "\ndata: ")
+    return f"data: {data}\n\n".encode()
+
+
+def _json(value: object) -> bytes:
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
+def _app(plan: Plan) -> ASGIApp:
+    message = {"type": "http.response.body", "body": plan.block, "more_body": True}
+    repeats = range(plan.events)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if plan.pause is not None:
+            await plan.pause()
+        await send(START)
+        for _ in repeats:
+            await send(message)
+        if plan.open_ended:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        else:
+            await send(END)
+
+    return app
+
+
+PEER = Peer(
+    name="limit",
+    app=_app,
+    encoders={
+        "small": _text,
+        "1 KiB": _text,
+        "fields": _fields,
+        "multi-line": _lines,
+        "json": _json,
+    },
+    backends=("asyncio", "trio"),
+)

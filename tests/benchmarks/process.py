@@ -1,0 +1,129 @@
+"""Real servers to measure: uvicorn in processes on one core; we, their client, on another."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+from .bench import Bench
+from .measure import AGAIN
+from .peer import Plan
+from .peers import LIMIT
+
+__all__ = ["Memory", "Server", "Work", "own_core", "servers", "start"]
+
+SETTLE_TIMEOUT = 20.0
+"""Seconds that a server has to notice that its clients have left."""
+
+STOP_TIMEOUT = 10.0
+"""Seconds that a server has to end after its standard input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a server has done so far: processor seconds; and its tasks."""
+
+    cpu: float
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a server holds: resident bytes, and objects that gc tracks."""
+
+    rss: int
+    objects: int
+
+
+class Server:
+    """A process that serves one peer, and answers questions."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.port = int(self._read())
+
+    def work(self) -> Work:
+        """Ask for the work that it has done."""
+        return Work(**json.loads(self._ask("work")))
+
+    def memory(self) -> Memory:
+        """Ask for the memory it holds, which takes it a while."""
+        return Memory(**json.loads(self._ask("memory")))
+
+    def settled(self, tasks: int) -> Work:
+        """Return its work as soon as no more than ``tasks`` tasks are left.
+
+        :raises TimeoutError: if the server keeps more
+        """
+        deadline = monotonic() + SETTLE_TIMEOUT
+        while (work := self.work()).tasks > tasks:
+            if monotonic() > deadline:
+                raise TimeoutError(f"the server still runs {work.tasks} tasks, not {tasks}")
+            sleep(0.005)
+        return work
+
+    def _ask(self, question: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{question}\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server ended: {self._process.args!r}")
+        return line
+
+
+@contextmanager
+def start(peer: str, plan: Plan, loop: str) -> Iterator[Server]:
+    """Run a server in the block.
+
+    :param peer: name of the peer's module
+    :raises ValueError: if no server of ours runs on the event loop
+    """
+    if loop not in ("uvloop", "asyncio"):
+        raise ValueError(f"uvicorn runs on uvloop and asyncio, not on {loop}")
+    command = [sys.executable, "-m", f"{__package__}.serve", peer, loop, str(plan.events)]
+    if plan.open_ended:
+        command.append("--open-ended")
+    if len(cores := sorted(os.sched_getaffinity(0))) > 1:
+        command += ["--core", str(cores[0])]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Server(process)
+    finally:
+        try:
+            process.communicate(timeout=STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+@contextmanager
+def servers(bench: Bench, plan: Plan) -> Iterator[dict[str, Server]]:
+    """Run a server for each column in the block, and two for the limit."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(start(LIMIT if name == AGAIN else name, plan, bench.loop))
+            for name in bench.columns()
+        }
+
+
+@contextmanager
+def own_core() -> Iterator[None]:
+    """Keep this process off the servers' core in the block, if there is more than one."""
+    cores = os.sched_getaffinity(0)
+    if len(cores) > 1:
+        os.sched_setaffinity(0, set(sorted(cores)[1:]))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)

@@ -1,0 +1,60 @@
+"""idle: what a real server holds for a connection that is open and has nothing to send."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from ..bench import Bench
+from ..client import idle_connections, read_first
+from ..measure import AGAIN, Quantity, Row, Sampler, compare
+from ..peer import Plan
+from ..peers import LIMIT
+from ..process import own_core, start
+from .connect import STANDING
+
+__all__ = ["rows"]
+
+QUANTITIES = (
+    Quantity("RSS per connection", "KiB", scale=1 / 1024, budget=1.3),
+    Quantity("asyncio tasks per connection", "number", budget=2),
+    Quantity("gc objects per connection", "number"),
+)
+ROUNDS = 3
+WARM_UP = 20
+PAUSE = 0.1
+"""Seconds in which the last of the connections that warm up goes."""
+
+
+async def rows(bench: Bench) -> AsyncIterator[Row]:
+    """Yield the growth of the server with the number of its connections."""
+    count = bench.effort.connections
+    with own_core():
+        columns = {name: _sampler(name, bench.loop, count) for name in bench.columns()}
+        for row in await compare(QUANTITIES, columns, min(bench.effort.rounds, ROUNDS)):
+            yield row
+
+
+def _sampler(name: str, loop: str, count: int) -> Sampler:
+    """Measure in a new process each time: memory that was used before is no growth."""
+
+    async def sample() -> tuple[float, float, float]:
+        with start(LIMIT if name == AGAIN else name, Plan(open_ended=True), loop) as server:
+            tasks = server.work().tasks
+            for _ in range(WARM_UP):
+                read_first(server.port)
+            server.settled(tasks + STANDING)
+            await anyio.sleep(PAUSE)
+            tasks = server.work().tasks
+            before = server.memory()
+            with idle_connections(server.port, count):
+                held = server.memory()
+                tasks = server.work().tasks - tasks
+            return (
+                (held.rss - before.rss) / count,
+                tasks / count,
+                (held.objects - before.objects) / count,
+            )
+
+    return sample

@@ -1,0 +1,41 @@
+"""server: as many events as one connection of a real server carries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from time import perf_counter
+
+from ..bench import Bench
+from ..client import read_all
+from ..measure import Quantity, Row, Sampler, compare
+from ..peer import Plan
+from ..process import Server, own_core, servers
+
+__all__ = ["rows"]
+
+QUANTITIES = (
+    Quantity("1 connection", "events/s", rate=True),
+    Quantity("1 connection", "server CPU µs/event", scale=1e6),
+)
+
+
+async def rows(bench: Bench) -> AsyncIterator[Row]:
+    """Yield the rate and the server's processor time per event."""
+    plan = Plan(bench.effort.burst)
+    with own_core(), servers(bench, plan) as running:
+        columns = {name: _sampler(server, plan) for name, server in running.items()}
+        for row in await compare(QUANTITIES, columns, bench.effort.rounds):
+            yield row
+
+
+def _sampler(server: Server, plan: Plan) -> Sampler:
+    async def sample() -> tuple[float, float]:
+        cpu = server.work().cpu
+        start = perf_counter()
+        size = read_all(server.port)
+        seconds = perf_counter() - start
+        if size < plan.events * len(plan.text):
+            raise RuntimeError(f"only {size} bytes came for {plan.events} events")
+        return plan.events / seconds, (server.work().cpu - cpu) / plan.events
+
+    return sample

@@ -1,0 +1,94 @@
+"""The benchmarks run, and every column yields figures; what the figures are is nobody's test."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import anyio
+import pytest
+
+from .bench import Bench
+from .exchange import Exchange, connections, request_scope
+from .measure import AGAIN, Effort, Row
+from .peer import ASGIApp, Plan
+from .peers import LIMIT, OURS, PEERS, load
+from .sections import load_rows
+
+TINY = Effort(rounds=1, batch=0.0001, further=2, burst=20, connections=8)
+
+
+def measured(section: str, peers: tuple[str, ...], loop: str = "uvloop") -> list[Row]:
+    bench = Bench(peers, loop, TINY)
+
+    async def rows() -> list[Row]:
+        with anyio.fail_after(40):
+            return [row async for row in load_rows(section)(bench)]
+
+    return anyio.run(rows, backend=bench.backend, backend_options=bench.backend_options)
+
+
+def assert_figures(rows: list[Row], columns: set[str]) -> None:
+    for row in rows:
+        assert set(row.figures) == columns, row.quantity.label
+        assert all(isfinite(figure.value) for figure in row.figures.values()), row
+
+
+needs_peers = pytest.mark.needs("uvloop", "fastapi.sse", "litestar", "sse_starlette", "starlette")
+
+
+@needs_peers
+def test_every_peer_that_encodes_has_a_figure_in_each_row_of_encode() -> None:
+    rows = measured("encode", PEERS)
+    columns = {name for name in PEERS if load(name).encoders is not None} | {AGAIN}
+    assert {LIMIT, OURS, "sse_starlette", "fastapi", "litestar"} < columns
+    assert_figures(rows, columns)
+
+
+@needs_peers
+def test_every_peer_has_a_figure_in_each_row_of_stream() -> None:
+    assert_figures(measured("stream", PEERS), {*PEERS, AGAIN})
+
+
+@pytest.mark.needs("trio")
+def test_stream_runs_on_trio_without_the_peers_that_do_not() -> None:
+    assert_figures(measured("stream", (OURS,), "trio"), {LIMIT, AGAIN, OURS})
+
+
+@pytest.mark.needs("uvicorn", "httptools", "uvloop")
+@pytest.mark.parametrize("section", ["server", "connect", "idle"])
+def test_every_column_of_a_real_server_has_figures(section: str) -> None:
+    assert_figures(measured(section, (OURS,)), {LIMIT, AGAIN, OURS})
+
+
+@pytest.mark.needs("uvicorn")
+def test_a_real_server_is_refused_on_trio() -> None:
+    with pytest.raises(ValueError, match="not on trio"):
+        measured("server", (OURS,), "trio")
+
+
+async def body_of(app: ASGIApp) -> bytes:
+    exchange, body = Exchange(anyio.Event()), bytearray()
+
+    async def send(message: dict[str, Any]) -> None:
+        body.extend(message.get("body", b""))
+        await exchange.send(message)
+
+    with anyio.fail_after(10):
+        await app(request_scope(), exchange.receive, send)
+    return bytes(body)
+
+
+@needs_peers
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("name", PEERS)
+def test_every_peer_sends_each_event_of_the_plan(name: str, sync: bool) -> None:
+    plan = Plan(events=3, sync=sync)
+    lines = anyio.run(body_of, load(name).app(plan)).splitlines()
+    assert lines.count(b"data: " + plan.text.encode()) == plan.events
+
+
+def test_a_response_that_is_too_short_is_an_error() -> None:
+    app = load(LIMIT).app(Plan(events=3))
+    with pytest.raises(RuntimeError, match="bytes were sent"):
+        anyio.run(connections, app, 1, "asyncio", 1000)

@@ -1,0 +1,141 @@
+"""Clients that do not read, vanish or half-close: their own streams end, and nobody else's."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .configurations import Configuration, Protocol
+from .harness import Server, each_configuration, serve
+from .response import TIMEOUT
+
+APP = "tests.servers.ending_app:app"
+
+READER = """
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall(b"GET /ticking HTTP/1.1\\r\\nhost: 127.0.0.1\\r\\n\\r\\n")
+while connection.recv(65536):
+    print("read", flush=True)
+"""
+
+
+@pytest.fixture(scope="module", params=each_configuration())
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    configuration: Configuration = request.param
+    with serve(configuration, APP, tmp_path_factory.mktemp("clients")) as server:
+        yield server
+
+
+def wait_for_reasons(server: Server, number: int) -> list[str]:
+    """Return why streams have ended, once so many have."""
+    deadline = time.monotonic() + TIMEOUT
+    while len(reasons := server.ask("/control/reasons").split()) < number:
+        assert time.monotonic() < deadline, reasons
+        time.sleep(0.02)
+    return reasons
+
+
+def has_backpressure(configuration: Configuration) -> bool:
+    """Tell whether ``send`` waits for a client that does not read: daphne's never does."""
+    return configuration.server != "daphne"
+
+
+def ask_to_flood(server: Server) -> socket.socket:
+    """Request more than any buffer holds, and read nothing of it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", server.process.port))
+    client.sendall(b"GET /flood HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+    return client
+
+
+def test_client_that_is_killed_is_gone(server: Server) -> None:
+    if server.configuration.protocol is Protocol.HTTP2:
+        return  # the reader below speaks HTTP/1.1
+    before = len(server.ask("/control/reasons").split())
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(server.process.port)], stdout=subprocess.PIPE
+    )
+    with reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"read\n"
+        reader.send_signal(signal.SIGKILL)
+    assert wait_for_reasons(server, before + 1)[before:] == ["CLIENT_GONE"]
+
+
+def test_client_that_has_closed_its_half_is_gone(server: Server) -> None:
+    if server.configuration.protocol is Protocol.HTTP2:
+        return
+    before = len(server.ask("/control/reasons").split())
+    with socket.create_connection(("127.0.0.1", server.process.port), TIMEOUT) as client:
+        client.sendall(b"GET /ticking HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        assert client.recv(65536)
+        client.shutdown(socket.SHUT_WR)
+        assert wait_for_reasons(server, before + 1)[before:] == ["CLIENT_GONE"]
+
+
+def test_200_clients_that_come_and_go_leave_nothing(server: Server) -> None:
+    for _ in range(20):
+        visit(server)
+    objects, threads = size(server)
+    for _ in range(200):
+        visit(server)
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        # The last ones may still be on their way out.
+        objects_now, threads_now = size(server)
+        if objects_now < objects + 400 and threads_now <= threads:
+            return
+        assert time.monotonic() < deadline, (objects, objects_now, threads, threads_now)
+        time.sleep(0.05)
+
+
+def visit(server: Server) -> None:
+    """Read one event and leave."""
+    with server.connect() as connection:
+        assert connection.get("/ticking").read_event() is not None
+
+
+def size(server: Server) -> tuple[int, int]:
+    """Return how many objects and threads the worker has."""
+    objects, threads = map(int, server.ask("/control/size").split())
+    return objects, threads
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    each_configuration(
+        when=lambda it: has_backpressure(it) and it.protocol is Protocol.HTTP1,
+    ),
+)
+def test_client_that_does_not_read_is_ended_and_its_neighbour_is_not(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server, server.connect() as connection:
+        neighbour = connection.get("/ticking")
+        with ask_to_flood(server):
+            deadline = time.monotonic() + TIMEOUT
+            while "SLOW_CLIENT" not in server.process.log:
+                # Each of these waits less than the slow client's send_timeout.
+                event = neighbour.read_event(timeout=0.4)
+                assert event is not None
+                assert time.monotonic() < deadline, server.process.log
+            assert server.ask("/control/reasons") == "SLOW_CLIENT"
+            server.process.signal(signal.SIGTERM)
+            if configuration.server == "granian":
+                # It waits for that client to read, and no application can do anything about it:
+                # when this fails, granian has been mended, and the README's table with it.
+                with pytest.raises(TimeoutError):
+                    server.process.wait(2)
+            else:
+                server.process.wait(4)

@@ -1,0 +1,128 @@
+"""A server that is told to stop while streams are open: its clients, its log and its exit status."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .configurations import Configuration
+from .harness import Server, each_configuration, serve
+from .response import TIMEOUT, Response
+
+APP = "tests.servers.ending_app:app"
+
+EXIT_TIMEOUT = 4.0
+"""Twice the two seconds that are promised, for a machine that is busy with other tests."""
+
+RETRY = range(1000, 5001)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# What a worker writes when it is up: a signal before that is lost on granian.
+WORKER_IS_UP = {
+    "granian": "Started worker-",
+    "uvicorn": "Application startup complete",
+    "hypercorn": "lifespan.startup",
+    "daphne": "Listening on",
+}
+
+
+def exit_status(configuration: Configuration, number: signal.Signals, workers: int) -> int:
+    """Return the exit status of the server without any stream."""
+    raises_again = configuration.server == "uvicorn" and workers == 1
+    return -number if raises_again and number is signal.SIGTERM else 0
+
+
+def wait_for_workers(server: Server, workers: int) -> None:
+    """Wait until each worker is up."""
+    sign = WORKER_IS_UP[server.configuration.server]
+    deadline = time.monotonic() + TIMEOUT
+    while server.process.log.count(sign) < workers:
+        assert time.monotonic() < deadline, server.process.log
+        time.sleep(0.01)
+
+
+def open_streams(clients: ExitStack, server: Server, *paths: str) -> list[Response]:
+    """Open a stream for each path, until ``clients`` are closed, and read its first event."""
+    responses = [clients.enter_context(server.connect()).get(path) for path in paths]
+    for response in responses:
+        event = response.read_event()
+        assert event is not None
+        assert event.data == "hello"
+    return responses
+
+
+def rest_of(response: Response) -> list[str]:
+    """Return the data of all further events; the end must be one that the protocol knows."""
+    events = []
+    while (event := response.read_event()) is not None:
+        events.append(event.data)
+    assert response.is_complete, "the connection was cut"
+    return events
+
+
+def check_log(log: str) -> None:
+    """Fail if the server complained of anything."""
+    assert "Traceback" not in log, log
+    assert "ERROR" not in log, log
+    assert "was never awaited" not in log, log
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("configuration", each_configuration())
+def test_signal_ends_streams_with_a_farewell_and_the_server_at_once(
+    configuration: Configuration,
+    workers: int,
+    number: signal.Signals,
+    tmp_path: Path,
+    clients: ExitStack,
+) -> None:
+    if workers > 1 and not configuration.has_workers:
+        workers = 1
+    with serve(configuration, APP, tmp_path, workers=workers) as server:
+        wait_for_workers(server, workers)
+        plain, watching = open_streams(clients, server, "/plain", "/watching")
+        began = time.monotonic()
+        server.process.signal(number)
+        assert rest_of(plain) == []
+        assert rest_of(watching) == ["farewell"]
+        assert plain.retry in RETRY
+        assert watching.retry in RETRY
+        assert server.process.wait(EXIT_TIMEOUT) == exit_status(configuration, number, workers)
+        assert time.monotonic() - began < EXIT_TIMEOUT
+        log = server.process.log
+    check_log(log)
+    assert log.count("stream ended: SERVER_STOPPING") == 2
+    # daphne has no lifespan.
+    assert "lifespan.shutdown" in log or configuration.server == "daphne"
+
+
+@pytest.mark.parametrize("path", ["/control/drain", "/control/drain-from-a-thread"])
+@pytest.mark.parametrize("configuration", each_configuration())
+def test_drain_ends_streams_with_a_farewell_and_the_server_goes_on(
+    configuration: Configuration, path: str, tmp_path: Path, clients: ExitStack
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        plain, watching = open_streams(clients, server, "/plain", "/watching")
+        server.ask(path)
+        assert rest_of(plain) == []
+        assert rest_of(watching) == ["farewell"]
+        assert plain.retry in RETRY
+        assert server.ask("/control/reasons") == "SERVER_STOPPING SERVER_STOPPING"
+        check_log(server.process.log)
+
+
+@pytest.mark.parametrize("configuration", each_configuration())
+def test_lifetime_ends_a_stream_so_that_its_client_comes_back(
+    configuration: Configuration, tmp_path: Path, clients: ExitStack
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        (response,) = open_streams(clients, server, "/short-lived")
+        assert rest_of(response) == []
+        assert response.retry in RETRY
+        assert server.ask("/control/reasons") == "LIFETIME"
