@@ -132,7 +132,7 @@ class Http2Connection(Connection):
         if length:
             windows = (0,) if "END_STREAM" in frame.flags else (0, frame.stream_id)
             updates = [WindowUpdateFrame(window, window_increment=length) for window in windows]
-            self.write(b"".join(update.serialize() for update in updates))
+            self.answer(b"".join(update.serialize() for update in updates))
         self._on_flags(frame)
 
     def _on_flags(self, frame: Frame) -> None:
@@ -154,4 +154,4 @@ class Http2Connection(Connection):
     def _acknowledge(self, frame: Frame, payload: bytes) -> None:
         if "ACK" not in frame.flags:
             header = len(payload).to_bytes(3, "big") + bytes([frame.type or 0, 1, 0, 0, 0, 0])
-            self.write(header + payload)
+            self.answer(header + payload)

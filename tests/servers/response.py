@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Self
 
 from sse_asgi.wire import EventDecoder, MessageEvent
@@ -165,6 +166,14 @@ class Connection(ABC):
         """Send bytes as they are."""
         self._socket.settimeout(TIMEOUT)
         self._socket.sendall(data)
+
+    def answer(self, data: bytes) -> None:
+        """Send what the protocol asks for, to a server that may have closed its side.
+
+        What it has sent before is still to be read.
+        """
+        with suppress(ConnectionError):
+            self.write(data)
 
     def close(self) -> None:
         """Close the connection, as a client that leaves in the regular way."""

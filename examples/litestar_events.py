@@ -1,0 +1,52 @@
+"""Litestar: a response from a route handler, an ASGI app returned from one, and a mounted one.
+
+Run: uvicorn examples.litestar_events:app    Try: curl -N localhost:8000/events
+"""
+
+from collections.abc import AsyncIterator
+
+import anyio
+from litestar import Litestar, asgi, get
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from sse_asgi import Connection, EventSourceApp, EventStream
+from sse_asgi.adapters.litestar import EventSourceResponse
+
+
+async def ticks(name: str) -> AsyncIterator[dict[str, str]]:
+    try:
+        for number in range(1000):
+            yield {"event": "tick", "data": f"{name} {number}", "id": str(number)}
+            await anyio.sleep(0.5)
+    finally:
+        print(f"{name} closed", flush=True)
+
+
+@get("/")
+async def index() -> str:
+    return "an ordinary route"
+
+
+@get("/events", media_type="text/event-stream")
+async def events(name: str = "events") -> EventSourceResponse:
+    return EventSourceResponse(ticks(name))
+
+
+@get("/returned")
+async def returned() -> ASGIApp:
+    return EventStream(ticks("returned"))
+
+
+def mounted(connection: Connection) -> AsyncIterator[dict[str, str]]:
+    return ticks(connection.query.get("name", "mounted"))
+
+
+stream = EventSourceApp(mounted)
+
+
+@asgi("/mounted", is_mount=True)
+async def mount(scope: Scope, receive: Receive, send: Send) -> None:
+    await stream(scope, receive, send)
+
+
+app = Litestar([index, events, returned, mount])

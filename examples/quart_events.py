@@ -1,0 +1,41 @@
+"""Quart: a response from a view, and a sub-app beside the application.
+
+Run: hypercorn examples.quart_events:app    Try: curl -N localhost:8000/events?name=a
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from hypercorn.middleware import DispatcherMiddleware
+from quart import Quart, request
+
+from sse_asgi import Connection, EventSourceApp
+from sse_asgi.adapters.quart import EventSourceResponse
+
+quart = Quart(__name__)
+
+
+async def ticks(name: str) -> AsyncIterator[dict[str, str]]:
+    try:
+        for number in range(1000):
+            yield {"event": "tick", "data": f"{name} {number}", "id": str(number)}
+            await asyncio.sleep(0.5)
+    finally:
+        print(f"{name} closed", flush=True)
+
+
+@quart.get("/")
+async def index() -> str:
+    return "an ordinary route"
+
+
+@quart.get("/events")
+async def events() -> EventSourceResponse:
+    return EventSourceResponse(ticks(request.args.get("name", "events")))
+
+
+def beside(connection: Connection) -> AsyncIterator[dict[str, str]]:
+    return ticks(connection.query.get("name", "beside"))
+
+
+app = DispatcherMiddleware({"/beside": EventSourceApp(beside), "": quart})

@@ -1,0 +1,42 @@
+"""Event streams as responses of Quart's views.
+
+Where an event stream needs no view of Quart's, mount an :class:`sse_asgi.EventSourceApp` beside the
+application: it can refuse a request with its status, and close the connection of a slow client.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from quart import Response, has_request_context, request
+
+from ..asgi import ContentSource, StreamKeywords
+from .body import EventBody
+
+__all__ = ["EventSourceResponse"]
+
+
+class EventSourceResponse(Response):
+    """Streams ``content`` as :class:`sse_asgi.EventStream` does, without Quart's time limit.
+
+    To be made in a view; the content may go on using ``request`` and ``current_app``.
+
+    :param content: asynchronous or synchronous iterable, or a generator function
+    :param options: see :class:`sse_asgi.StreamOptions`
+    :raises RuntimeError: no request is being handled
+    :raises TypeError: ``content`` is not content, or an option is of the wrong type
+    :raises ValueError: an option has an impossible value
+    """
+
+    def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
+        if not has_request_context():
+            raise RuntimeError("an event stream answers a request: make it in a view")
+        body = EventBody(content, request.scope, **options)
+        self.connection = body.connection
+        """The request as this library sees it: its last event ID, the server's shutdown."""
+        super().__init__(body, body.options.status)
+        for name, _ in body.headers:
+            self.headers.pop(name, None)
+        for name, value in body.headers:
+            self.headers.add(name, value)
+        self.timeout = None
