@@ -116,13 +116,16 @@ class EventSourceApp:
                 loop.call_soon(loop.stop_streams, self)
 
     async def _answer_lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                LoopState.current().stop_streams(self)
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        loop = LoopState.current()
+        loop.shutdown.hold()
+        try:
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            loop.stop_streams(self)
+        finally:
+            loop.shutdown.release()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _read_body(self, receive: Receive) -> bytes:
         body = bytearray()

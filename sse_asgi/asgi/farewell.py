@@ -1,14 +1,17 @@
-"""The last block of a stream: what its client is told before the body ends."""
+"""The last words of a stream: the block before the final body, and what ``on_close`` is told."""
 
 from __future__ import annotations
 
 import logging
 from inspect import isawaitable
 
+import anyio
+
 from ..wire import Encoder, ServerSentEvent
 from .options import StreamOptions
+from .summary import StreamSummary
 
-__all__ = ["error_block", "random_retry", "retry_block"]
+__all__ = ["error_block", "random_retry", "report", "retry_block"]
 
 logger = logging.getLogger("sse_asgi")
 
@@ -41,3 +44,16 @@ async def error_block(options: StreamOptions, error: Exception, request: str) ->
     except Exception:
         logger.exception("%s: on_error failed", request)
         return b""
+
+
+async def report(options: StreamOptions, summary: StreamSummary, request: str) -> None:
+    """Tell ``on_close`` how the stream of ``request`` ended."""
+    if options.on_close is None:
+        return
+    try:
+        result = options.on_close(summary)
+        if isawaitable(result):
+            with anyio.move_on_after(options.cleanup_timeout, shield=True):
+                await result
+    except Exception:
+        logger.exception("%s: on_close failed", request)

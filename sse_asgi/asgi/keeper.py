@@ -23,6 +23,10 @@ FIRST_BODY = b":\n\n"
 """Makes daphne send the head and Firefox fire ``open`` when there is nothing else to send yet."""
 
 
+BUSY_INTERVAL = 0.01
+"""Seconds between two looks at a message that is on its way."""
+
+
 class Keeper:
     """Looks after one session when the event loop's ticker says so (a :class:`~.ticker.Timed`)."""
 
@@ -76,6 +80,9 @@ class Keeper:
             self._lifetime_at = NEVER
             session.stop(CloseReason.LIFETIME)
         if self.interrupted_at == NEVER and now >= self._stop_at:
+            on_its_way = response.busy and not response.ending
+            if on_its_way and now < self._stop_at + FAREWELL_TIMEOUT:
+                return now + BUSY_INTERVAL, False  # it may still arrive
             session.end(session.stopping)
         if self.interrupted_at != NEVER:
             return self._look_at_end(now), False
@@ -100,7 +107,7 @@ class Keeper:
         abort_at = self.interrupted_at + FAREWELL_TIMEOUT
         if session.response.busy and now >= abort_at:
             session.abort()
-            if session.response.ending:
+            if session.response.ending or session.response.starting:
                 session.interrupt()
         if now >= self._again_at:
             session.interrupt()
@@ -133,6 +140,11 @@ class Keeper:
             if options.ping_message is None
             else options.encode(options.ping_message())
         )
+
+    @property
+    def is_acting(self) -> bool:
+        """Whether a message of its own is with the server's ``send``."""
+        return self._acting is not None
 
     def close(self) -> None:
         """Let go of a keep-alive that is still with the server's ``send``."""

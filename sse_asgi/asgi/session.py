@@ -25,10 +25,10 @@ from ..errors import Refusal
 from .abort import abort_connection
 from .connection import Connection
 from .content import check_content, close_content, open_content
-from .farewell import error_block, retry_block
+from .farewell import error_block, report, retry_block
 from .keeper import FAREWELL_TIMEOUT, NEVER, Keeper
 from .loop import LoopState
-from .options import OnClose, StreamOptions
+from .options import StreamOptions
 from .response import ClientGone, EventResponse, Send
 from .summary import CloseReason, StreamSummary
 
@@ -106,6 +106,7 @@ class Session:
 
         :raises Exception: the one that the content raised
         """
+        self.loop.shutdown.open()  # before anything is sent: the signal may come any time
         try:
             try:
                 await self._host.run(self._stream, self._listen)
@@ -124,7 +125,7 @@ class Session:
                 self.loop.remove(self, self._keeper)
                 self._keeper.close()
             if self.options.on_close is not None:
-                await self._report(self.options.on_close)
+                await report(self.options, self._summary(), self._name)
         if self._error is not None:
             raise self._error
 
@@ -193,10 +194,11 @@ class Session:
         if self.stopping is CloseReason.COMPLETED:
             self.stopping = reason
             watched = self._connection.shutdown.give()
-            if not watched:
-                self.end(reason)
+            grace = self.options.shutdown_grace if watched else 0
+            if not grace and not self.response.busy:
+                self.end(reason)  # at once: daphne waits for nobody
             elif self._keeper is not None:
-                self._keeper.stop_at(self.loop.clock.now() + self.options.shutdown_grace)
+                self._keeper.stop_at(self.loop.clock.now() + grace)
 
     def end(self, reason: CloseReason) -> None:
         """End the stream now, for ``reason`` if there is none yet."""
@@ -208,10 +210,12 @@ class Session:
             return
         keeper.interrupted(self.loop.clock.now())
         # Neither the content's clean-up nor a final body that the server is at work on is
-        # interrupted; the keeper sees to them.
-        if not (self._closing or self.response.ending):
-            self.response.halt()
-            self._host.interrupt()
+        # interrupted; the keeper sees to them. A head is not, either, or no farewell could follow.
+        response = self.response
+        if not (self._closing or response.ending):
+            response.halt()
+            if response.closed or keeper.is_acting or not response.starting:
+                self._host.interrupt()
 
     def fail(self, error: Exception) -> None:
         """Note that the stream ends with ``error``."""
@@ -289,19 +293,12 @@ class Session:
             block += retry_block(self.options)
         return block
 
-    async def _report(self, on_close: OnClose) -> None:
+    def _summary(self) -> StreamSummary:
         seconds = self.loop.clock.now() - self._began
         reason = self._reason or CloseReason.COMPLETED
-        summary = StreamSummary(
+        return StreamSummary(
             reason, self.response.events, self.response.bytes, seconds, self._error
         )
-        try:
-            result = on_close(summary)
-            if isawaitable(result):
-                with anyio.move_on_after(self.options.cleanup_timeout, shield=True):
-                    await result
-        except Exception:
-            logger.exception("%s: on_close failed", self._name)
 
     @property
     def _name(self) -> str:

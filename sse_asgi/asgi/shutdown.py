@@ -47,6 +47,7 @@ class ShutdownWatch:
         self._servers: list[ServerState] | None = None
         self._heard: list[ServerState] = []
         self._watching = False
+        self._held = False
         self._noticed_at = -NEVER
         self._default_action: tuple[int, float] | None = None
 
@@ -74,8 +75,20 @@ class ShutdownWatch:
         """Watch no longer, and leave nothing behind."""
         self._watching = False
         if self._default_action is None:
-            self._signals.remove(loop_is_ending=loop_is_ending)
             self._loop.ticker.discard(self)
+            if loop_is_ending or not self._held:
+                self._signals.remove(loop_is_ending=loop_is_ending)
+
+    def hold(self) -> None:
+        """Hear signals until :meth:`release`, also while no stream is open: one may just begin."""
+        self._held = True
+        self._signals.install()
+
+    def release(self) -> None:
+        """Hear signals only while streams are open."""
+        self._held = False
+        if not self._watching:
+            self._signals.remove()
 
     def notice(self) -> None:
         """Stop all streams, in the event loop's thread."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .configurations import Configuration
+from .configurations import Configuration, Protocol
 from .harness import Server, each_configuration, serve
 from .response import TIMEOUT, Response
 
@@ -56,12 +56,12 @@ def open_streams(clients: ExitStack, server: Server, *paths: str) -> list[Respon
     return responses
 
 
-def rest_of(response: Response) -> list[str]:
+def rest_of(response: Response, *, may_be_cut: bool = False) -> list[str]:
     """Return the data of all further events; the end must be one that the protocol knows."""
     events = []
     while (event := response.read_event()) is not None:
         events.append(event.data)
-    assert response.is_complete, "the connection was cut"
+    assert response.is_complete or may_be_cut, "the connection was cut"
     return events
 
 
@@ -89,10 +89,16 @@ def test_signal_ends_streams_with_a_farewell_and_the_server_at_once(
         plain, watching = open_streams(clients, server, "/plain", "/watching")
         began = time.monotonic()
         server.process.signal(number)
-        assert rest_of(plain) == []
-        assert rest_of(watching) == ["farewell"]
+        # A stopping hypercorn closes an HTTP/2 connection when its last stream has ended; on trio,
+        # that may come before the last frame.
+        may_be_cut = configuration.name == "hypercorn-trio-h2"
+        assert rest_of(plain, may_be_cut=may_be_cut) == []
+        assert rest_of(watching, may_be_cut=may_be_cut) == ["farewell"]
         assert plain.retry in RETRY
         assert watching.retry in RETRY
+        if configuration.protocol is Protocol.HTTP2:
+            # granian asks a client with PING whether it is done, and ours does not read on.
+            clients.close()
         assert server.process.wait(EXIT_TIMEOUT) == exit_status(configuration, number, workers)
         assert time.monotonic() - began < EXIT_TIMEOUT
         log = server.process.log

@@ -1,0 +1,35 @@
+"""A transport that streams, for ``httpx2.AsyncClient(transport=ASGIStreamingTransport(app))``.
+
+Import it from this module, which needs httpx2; the rest of the package does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import httpx2
+
+from .transport import BodyStream, StreamingTransport
+
+__all__ = ["ASGIStreamingTransport"]
+
+
+class _Body(BodyStream, httpx2.AsyncByteStream):
+    pass
+
+
+class ASGIStreamingTransport(StreamingTransport, httpx2.AsyncBaseTransport):
+    """Calls an ASGI app for each request and hands its response on while the app still sends.
+
+    The client's read timeout holds for the head and for each piece of the body. What the app raises
+    is raised where the client waits; closing the response disconnects and waits for the app to
+    return, and so does closing the client for the responses that are still open.
+    """
+
+    package: ClassVar[Any] = httpx2
+    body_stream: ClassVar[type[BodyStream]] = _Body
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Call the app; return the response once the app has started it."""
+        response: httpx2.Response = await self.respond(request)
+        return response

@@ -1,0 +1,30 @@
+"""What holds after every test of this folder."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from .harness import content_threads
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def process_is_left_as_it_was() -> Iterator[None]:
+    """Check that the test left neither a signal handler nor a thread behind."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    after = [signal.getsignal(number) for number in SIGNALS]
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before
+    assert not content_threads()
+
+
+@pytest.fixture
+def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the look at the server's stop flag, every 0.2 s, out of a test of long times."""
+    monkeypatch.setattr("sse_asgi.asgi.shutdown.POLL_INTERVAL", 1e9)

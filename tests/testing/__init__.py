@@ -1,0 +1,1 @@
+"""The test client, on bare ASGI apps and on those of frameworks."""

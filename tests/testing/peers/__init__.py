@@ -1,0 +1,1 @@
+"""Streaming apps as their frameworks' users write them, one module for each framework."""
