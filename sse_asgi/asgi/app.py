@@ -6,7 +6,7 @@ import dis
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack
 from weakref import WeakSet
 
 import anyio
@@ -21,9 +21,6 @@ from .options import StreamKeywords, StreamOptions
 from .response import ClientGone, Send
 from .session import DISCONNECTS, Receive
 from .stream import check_scope, refuse, serve
-
-if TYPE_CHECKING:
-    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 __all__ = ["EventSourceApp", "Handler"]
 
@@ -79,9 +76,8 @@ class EventSourceApp:
         )
         self._loops: WeakSet[LoopState] = WeakSet()
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    # Every framework has its own types for these three, which exclude those of the others.
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._answer_lifespan(receive, send)
             return

@@ -107,7 +107,7 @@ class Keeper:
         abort_at = self.interrupted_at + FAREWELL_TIMEOUT
         if session.response.busy and now >= abort_at:
             session.abort()
-            if session.response.ending or session.response.starting:
+            if session.response.ending:
                 session.interrupt()
         if now >= self._again_at:
             session.interrupt()
@@ -140,11 +140,6 @@ class Keeper:
             if options.ping_message is None
             else options.encode(options.ping_message())
         )
-
-    @property
-    def is_acting(self) -> bool:
-        """Whether a message of its own is with the server's ``send``."""
-        return self._acting is not None
 
     def close(self) -> None:
         """Let go of a keep-alive that is still with the server's ``send``."""

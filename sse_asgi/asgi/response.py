@@ -49,7 +49,6 @@ class EventResponse:
         "events",
         "since",
         "started",
-        "starting",
     )
 
     def __init__(
@@ -73,8 +72,6 @@ class EventResponse:
         """When the last message was given to ``send``: the client's silence counts from here."""
         self.started = False
         """The head is on its way, or out."""
-        self.starting = False
-        """The head is on its way."""
         self.closed = False
         """Nothing more may be written."""
         self.ending = False
@@ -126,8 +123,8 @@ class EventResponse:
     async def write(self, body: bytes, *, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
 
-        Waits while another message is on its way. Returns False, without having written ``body``,
-        once the response is closed, or halted while its head was sent.
+        Waits while another message is on its way. Returns False, and does nothing, once the
+        response is closed.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
@@ -142,8 +139,6 @@ class EventResponse:
         try:
             if not self.started:
                 await self._write_head()
-                if self._halted and not last:
-                    return False
             if body:
                 await self._send({"type": self._body, "body": body, "more_body": True})
                 self.bytes += len(body)
@@ -162,14 +157,12 @@ class EventResponse:
         return True
 
     async def _write_head(self) -> None:
-        self.started = self.starting = True
+        self.started = True
         try:
             await self._send(self._start)
         except BaseException:
             self.closed = True  # nobody knows whether it went out, so nothing can follow it
             raise
-        finally:
-            self.starting = False
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal's status, headers and body instead of events.

@@ -153,8 +153,7 @@ class Session:
         else:
             self._note(self.stopping)
         await self._close_content()
-        # Content may go on, or fail, when it is cancelled. On trio, and in a scope of anyio's, all
-        # that is sent now would be cancelled, too: then the rest is done outside.
+        # Cancelled content may go on, or fail; what is sent now may be cancelled, too.
         if not self._host.is_cancelled:
             await self._end_response()
 
@@ -210,12 +209,10 @@ class Session:
             return
         keeper.interrupted(self.loop.clock.now())
         # Neither the content's clean-up nor a final body that the server is at work on is
-        # interrupted; the keeper sees to them. A head is not, either, or no farewell could follow.
-        response = self.response
-        if not (self._closing or response.ending):
-            response.halt()
-            if response.closed or keeper.is_acting or not response.starting:
-                self._host.interrupt()
+        # interrupted; the keeper sees to them.
+        if not (self._closing or self.response.ending):
+            self.response.halt()
+            self._host.interrupt()
 
     def fail(self, error: Exception) -> None:
         """Note that the stream ends with ``error``."""
@@ -294,11 +291,9 @@ class Session:
         return block
 
     def _summary(self) -> StreamSummary:
+        response, reason = self.response, self._reason or CloseReason.COMPLETED
         seconds = self.loop.clock.now() - self._began
-        reason = self._reason or CloseReason.COMPLETED
-        return StreamSummary(
-            reason, self.response.events, self.response.bytes, seconds, self._error
-        )
+        return StreamSummary(reason, response.events, response.bytes, seconds, self._error)
 
     @property
     def _name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from ..errors import Refusal
 from .connection import Connection
@@ -14,9 +14,6 @@ from .notice import Notice
 from .options import StreamKeywords, StreamOptions
 from .response import ClientGone, EventResponse, Send
 from .session import ContentMaker, Receive, Session
-
-if TYPE_CHECKING:
-    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 __all__ = ["EventStream", "check_scope", "refuse", "serve"]
 
@@ -47,9 +44,8 @@ class EventStream:
         self._make: Callable[[Connection], Content] = content_factory(content)
         self.options = StreamOptions(**options) if options else DEFAULTS
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    # Every framework has its own types for these three, which exclude those of the others.
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         check_scope(scope)
         await serve(self._make, self.options, Connection(scope, Notice()), receive, send, self)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio import get_cancelled_exc_class
 
@@ -73,7 +74,7 @@ class Items:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         self.closed += 1
 
 
@@ -209,7 +210,7 @@ async def test_timeout_around_the_app_fires_once_and_ends_it() -> None:
         with anyio.fail_after(0.02):
             await EventStream(waiting)(http_scope(), peer.receive, peer.send)
     assert peer.ended
-    await anyio.sleep(0)  # nothing is left to cancel us
+    await anyio.lowlevel.checkpoint()  # nothing is left to cancel us
 
 
 @ASYNCIO

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sse_asgi import CloseReason, Connection, EventSourceApp, EventStream, Refusal, StreamSummary
@@ -102,7 +103,7 @@ def raises(summary: StreamSummary) -> None:
 
 
 async def raises_after_a_wait(summary: StreamSummary) -> None:
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     raise LookupError("on_close")
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sse_asgi import CloseReason, Connection, EventSourceApp, EventStream, StreamSummary
@@ -277,7 +278,7 @@ class AsyncClose(NoAclose):
     closed = 0
 
     async def close(self) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         self.closed += 1
 
 

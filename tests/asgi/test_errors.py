@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sse_asgi import CloseReason, Connection, EventSourceApp, EventStream, Refusal, StreamSummary
@@ -118,7 +119,7 @@ def failing_on_error(error: Exception) -> Any:
 
 
 async def failing_on_error_after_a_wait(error: Exception) -> Any:
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     raise LookupError("on_error, too")
 
 
@@ -254,7 +255,7 @@ async def test_error_that_comes_after_a_late_head_ends_the_body() -> None:
 async def test_base_exception_of_the_content_is_raised_after_the_final_body() -> None:
     closed: list[StreamSummary] = []
     peer = Peer()
-    with pytest.raises(BaseException) as raised:  # noqa: PT011
+    with pytest.raises(BaseException) as raised:
         await serve(EventStream(failing(SystemExit(3), "a"), on_close=closed.append), peer)
     error: BaseException = raised.value
     while isinstance(error, BaseExceptionGroup):

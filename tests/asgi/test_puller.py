@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio import to_thread
 
@@ -176,7 +177,9 @@ async def test_what_the_iterable_raises_while_it_is_closed_is_logged(caplog: Any
         finally:
             raise KeyError("in its finally")
 
-    async with serving(EventStream(content), Peer(on_send=lambda number: anyio.sleep(0))):
+    async with serving(
+        EventStream(content), Peer(on_send=lambda number: anyio.lowlevel.checkpoint())
+    ):
         await anyio.sleep(0.01)
     (record,) = caplog.records
     assert record.getMessage() == "GET /: failed while the stream was closing"

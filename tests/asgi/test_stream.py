@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sse_asgi import CloseReason, EventStream, StreamSummary
@@ -32,7 +33,7 @@ def body(data: bytes) -> dict[str, Any]:
 
 async def two_events() -> AsyncIterator[str]:
     yield "a"
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     yield "b"
 
 
@@ -162,7 +163,7 @@ async def test_content_that_never_waits_leaves_the_event_loop_its_turns() -> Non
         nonlocal turns
         while True:
             turns += 1
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(count)

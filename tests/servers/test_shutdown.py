@@ -1,4 +1,4 @@
-"""A server that is told to stop while streams are open: its clients, its log and its exit status."""
+"""A server that is told to stop while streams are open: its clients, log and exit status."""
 
 from __future__ import annotations
 

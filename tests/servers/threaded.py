@@ -1,8 +1,8 @@
 """Servers in threads of one process, where no signal can reach them.
 
-``python -m tests.servers.threaded SERVER PORT PORT`` serves on two ports, each with an event loop in a
-thread of its own; ``/control/stop?server=0`` makes the host stop one of them, in its own way, and
-``/control/again?server=0`` starts it anew. The process ends with the last one.
+``python -m tests.servers.threaded SERVER PORT PORT`` serves on two ports, each with an event loop
+in a thread of its own; ``/control/stop?server=0`` makes the host stop one of them, in its own way,
+and ``/control/again?server=0`` starts it anew. The process ends with the last one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Hypercorn:
         await serve(self._app, self._config, shutdown_trigger=self._stopped)
 
     async def _stopped(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop.is_set():  # noqa: ASYNC110 (another thread sets it)
             await anyio.sleep(0.05)
 
     def stop(self) -> None:

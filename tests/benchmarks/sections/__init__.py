@@ -13,7 +13,7 @@ __all__ = ["SECTIONS", "Rows", "load_rows"]
 
 Rows: TypeAlias = Callable[[Bench], AsyncIterator[Row]]
 
-SECTIONS = ("encode", "stream", "server", "connect", "idle")
+SECTIONS = ("encode", "stream", "server", "connect", "idle", "adapters")
 """Module names, in the order they are run."""
 
 
