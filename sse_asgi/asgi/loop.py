@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from anyio.lowlevel import RunVar, current_token
 
@@ -15,11 +15,7 @@ from .clock import Clock, MonotonicClock
 from .host import AnyioHost, Host
 from .shutdown import ShutdownWatch
 from .summary import CloseReason
-from .ticker import Ticker
-
-if TYPE_CHECKING:
-    from .keeper import Keeper
-    from .session import Session
+from .ticker import Ticker, Timed
 
 __all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
 
@@ -60,12 +56,12 @@ class LoopState:
             _state.set(state)
         return state
 
-    def add(self, session: Session, keeper: Keeper, when: float) -> None:
+    def add(self, session: Stoppable, keeper: Timed, when: float) -> None:
         """Look after a session, the first time at ``when``."""
         self.ticker.add(keeper, when)
         self.watch(session)
 
-    def remove(self, session: Session, keeper: Keeper) -> None:
+    def remove(self, session: Stoppable, keeper: Timed) -> None:
         """Forget a session that has ended, if it was looked after at all."""
         if session in self.sessions:
             self.ticker.discard(keeper)

@@ -167,6 +167,10 @@ def _check_status(status: object) -> None:
         raise TypeError(f"status must be an int, not {status!r}")
     if not 200 <= status <= 599:
         raise ValueError(f"status must be from 200 to 599, not {status}")
+    if status in (204, 304):
+        raise ValueError(
+            f"status must be one with a body (RFC 9110, 6.4.1), not {status}; raise Refusal for it"
+        )
 
 
 def _check_seconds(name: str, value: object, *, optional: bool) -> None:

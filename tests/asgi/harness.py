@@ -186,13 +186,18 @@ async def nothing_left() -> AsyncIterator[None]:
         yield
         state = LoopState.current()
         assert not state.sessions
-        with anyio.move_on_after(1):
-            while not is_idle(state):
-                await anyio.sleep(0.001)
+        await until(lambda: is_idle(state))
     await settle()
     assert is_idle(state)
     assert not [task.name for task in anyio.get_running_tasks() if task.id not in before]
     assert not content_threads()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until ``condition()`` holds: nobody tells when the last task of a loop has gone."""
+    with anyio.fail_after(WAIT):
+        while not condition():  # noqa: ASYNC110
+            await anyio.sleep(0.001)
 
 
 def is_idle(state: LoopState) -> bool:

@@ -82,6 +82,10 @@ class Collection:
         return iter(ITEMS)
 
 
+def with_default(connection: Connection, more: list[str] | None = None) -> list[str]:
+    return ITEMS + (more or [])
+
+
 def received() -> Any:
     send, receive = anyio.create_memory_object_stream[str](3)
     with send:
@@ -157,7 +161,7 @@ HANDLERS: dict[str, Callable[[Connection], Any]] = {
     "function that returns a generator": lambda connection: pull(),
     "function that returns an async generator": lambda connection: generate(),
     "function that returns a memory object stream": lambda connection: received(),
-    "function with a default": lambda connection, items=ITEMS: items,
+    "function with a default": with_default,
     "function that may return None": lambda connection: ITEMS if connection else None,
     "function that may fall back to None": lambda connection: ITEMS or None,
 }

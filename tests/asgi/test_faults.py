@@ -11,7 +11,7 @@ import pytest
 from sse_asgi import CloseReason, EventSourceApp, StreamSummary
 from sse_asgi.testing import settle
 
-from .harness import Peer, Served, nothing_left, only, serving
+from .harness import Peer, Served, nothing_left, only, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,9 +34,9 @@ class Oops(Exception):
     """What the failing content raises."""
 
 
-def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a client that takes nothing any more less time than usual for the last block."""
-    for module in ("session", "keeper"):
+def be_impatient(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Give a client that takes nothing any more less time than usual."""
+    for module in modules:
         monkeypatch.setattr(f"sse_asgi.asgi.{module}.FAREWELL_TIMEOUT", 0.02)
 
 
@@ -108,7 +108,7 @@ async def test_send_raises(kind: str, number: int, error: Exception, for_good: b
     peer = Peer(on_send=fail)
     async with nothing_left(), serving(short.app, peer) as served:
         if kind == "is stopped":
-            await wait_for(lambda: len(peer.messages) >= 3 or served.task.done)
+            await until(lambda: len(peer.messages) >= 3 or served.task.done)
             short.app.drain()
         raised = await outcome(served)
     assert short.log == ["began", "closed"]
@@ -162,8 +162,7 @@ async def test_send_blocks(
     short = Short(kind, send_timeout=0.05 if act is wait else 30)
     # The block that the server was at work on may have gone out or not; the final body follows.
     ends = not for_good and 1 < number < (4 if act is drain else LAST_SEND[kind])
-    if not ends:
-        be_impatient(monkeypatch)
+    be_impatient(monkeypatch, "keeper", *([] if ends else ["session"]))
 
     async def hang(call: int) -> None:
         if call == number or (for_good and call > number):
@@ -171,12 +170,12 @@ async def test_send_blocks(
 
     peer = Peer(on_send=hang)
     async with nothing_left(), serving(short.app, peer) as served:
-        await wait_for(lambda: peer.sends == number)
+        await until(lambda: peer.sends == number)
         act(short.app, served)
         raised = await outcome(served)
     assert short.log == ["began", "closed"]
     own = {"ends": DONE, "fails": ERROR}[kind]
-    expected = {leave: GONE, drain: STOPPED, cancel: STOPPED, wait: SLOW}[act]
+    expected = {"leave": GONE, "drain": STOPPED, "cancel": STOPPED, "wait": SLOW}[act.__name__]
     assert only(short.closed).reason is (own if number > 3 else expected)
     assert isinstance(
         raised, Oops if kind == "fails" and act is not cancel and number > 3 else type(None)
@@ -185,19 +184,13 @@ async def test_send_blocks(
     assert peer.ended or not ends
 
 
-async def wait_for(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
-        while not condition():
-            await anyio.sleep(0.001)
-
-
 @pytest.mark.parametrize("act", [leave, cancel, wait])
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 async def test_send_blocks_while_the_server_stops(
     number: int, act: Act, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Short("is stopped")
-    be_impatient(monkeypatch)
+    be_impatient(monkeypatch, "keeper", "session")
 
     async def hang(call: int) -> None:
         if call >= number:
@@ -205,9 +198,9 @@ async def test_send_blocks_while_the_server_stops(
 
     peer = Peer(on_send=hang)
     async with nothing_left(), serving(short.app, peer) as served:
-        await wait_for(lambda: peer.sends == min(number, 3))
+        await until(lambda: peer.sends == min(number, 3))
         short.app.drain()
-        await wait_for(lambda: peer.sends > 3 or (number <= 3 and "closed" in short.log))
+        await until(lambda: peer.sends > 3 or (number <= 3 and "closed" in short.log))
         act(short.app, served)
         await outcome(served)
     assert short.log == ["began", "closed"]
@@ -261,7 +254,7 @@ async def test_receive_fails(
     peer = Peer(on_receive=receive)
     async with nothing_left(), serving(short.app, peer) as served:
         if reason is None and kind == "is stopped":
-            await wait_for(lambda: peer.sends == 3)
+            await until(lambda: peer.sends == 3)
             short.app.drain()
         raised = await outcome(served)
     assert short.log == ["began", "closed"]

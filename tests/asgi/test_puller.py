@@ -78,7 +78,8 @@ async def test_iterable_runs_ahead_by_a_bounded_number_of_items() -> None:
 
     def content() -> Iterator[str]:
         nonlocal made
-        for made in count(1):
+        while True:
+            made += 1
             yield "x"
 
     batches = puller(content())

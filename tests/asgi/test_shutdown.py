@@ -1,6 +1,4 @@
-"""The server stops: content that watches says farewell, the rest is cancelled, clients know when
-to come back.
-"""
+"""The server stops: content that watches says farewell, the rest is cancelled."""
 
 from __future__ import annotations
 
@@ -335,5 +333,5 @@ async def test_drain_without_streams_does_nothing() -> None:
     async with nothing_left():
         drain()
         peer = Peer()
-        await app(http_scope(method="HEAD"), peer.receive, peer.send)  # type: ignore[arg-type]
+        await app(http_scope(method="HEAD"), peer.receive, peer.send)
         app.drain()

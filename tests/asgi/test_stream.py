@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -24,7 +25,7 @@ HEAD = {
     ],
 }
 END = {"type": "http.response.body", "body": b"", "more_body": False}
-DENIAL = {"websocket.http.response": {}}
+DENIAL: dict[str, Any] = {"websocket.http.response": {}}
 
 
 def body(data: bytes) -> dict[str, Any]:
@@ -139,13 +140,13 @@ async def test_websocket_handshake_is_closed_where_the_server_takes_no_response(
 async def test_unknown_scope_is_refused_by_name(kind: str) -> None:
     peer = Peer()
     with pytest.raises(RuntimeError, match=f"cannot serve the ASGI scope '{kind}'"):
-        await EventStream([])({"type": kind}, peer.receive, peer.send)  # type: ignore[arg-type, typeddict-item]
+        await EventStream([])({"type": kind}, peer.receive, peer.send)
     assert not peer.messages
 
 
 def test_call_that_is_not_asgi_3_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="receive"):
-        EventStream([])(http_scope())  # type: ignore[call-arg, unused-awaitable]
+        EventStream([])(http_scope())  # type: ignore[call-arg, unused-coroutine]
 
 
 @pytest.mark.anyio
@@ -169,7 +170,7 @@ async def test_content_that_never_waits_leaves_the_event_loop_its_turns() -> Non
         tasks.start_soon(count)
         await serve(EventStream(content), Peer(turns=False))
         tasks.cancel_scope.cancel()
-    assert all(later > earlier for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(seen))
 
 
 @pytest.mark.anyio
