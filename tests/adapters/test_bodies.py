@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import date
-from importlib import import_module
 from typing import Any
 
 import anyio
@@ -15,6 +14,8 @@ import pytest
 from sse_asgi import CloseReason, Refusal, StreamSummary, drain
 from sse_asgi.adapters.body import EventBody
 from sse_asgi.testing import connect
+
+from ..django_settings import configure_django
 
 pytestmark = pytest.mark.anyio
 
@@ -179,8 +180,8 @@ def litestar_app(make: Callable[[], Any], **options: Any) -> Any:
 
 
 def django_app(make: Callable[[], Any], **options: Any) -> Any:
-    """Return Django's application, configured by its example, with a view that streams."""
-    import_module("examples.django_events")
+    """Return Django's application with a view that streams."""
+    configure_django()
     from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]
     from django.urls import path  # type: ignore[import-untyped]
 
@@ -253,7 +254,7 @@ async def test_json_is_the_frameworks_own(app_of: Any) -> None:
 
 @pytest.mark.needs("django")
 def test_django_needs_a_request_that_came_through_asgi() -> None:
-    import_module("examples.django_events")
+    configure_django()
     from django.http import HttpRequest  # type: ignore[import-untyped]
 
     from sse_asgi.adapters.django import EventSourceResponse

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
-from django.conf import settings  # type: ignore[import-untyped]
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest  # type: ignore[import-untyped]
 from django.http import StreamingHttpResponse  # type: ignore[import-untyped]
 from django.test import override_settings  # type: ignore[import-untyped]
 from django.urls import path  # type: ignore[import-untyped]
 
+from ...django_settings import configure_django
 from .trace import Trace
 
 __all__ = ["make_app"]
@@ -36,8 +36,7 @@ urlpatterns = [path("ticks", endpoint)]
 
 def make_app(trace: Trace) -> Any:
     """Return Django's ASGI handler, which needs settings while it serves."""
-    if not settings.configured:
-        settings.configure(SECRET_KEY="tests")
+    configure_django()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         scope["state"] = {"trace": trace}
