@@ -15,7 +15,7 @@ from .clock import Clock, MonotonicClock
 from .host import AnyioHost, Host
 from .shutdown import ShutdownWatch
 from .summary import CloseReason
-from .ticker import Ticker, Timed
+from .ticker import Ticker
 
 __all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
 
@@ -56,23 +56,10 @@ class LoopState:
             _state.set(state)
         return state
 
-    def add(self, session: Stoppable, keeper: Timed, when: float) -> None:
-        """Look after a session, the first time at ``when``."""
-        self.ticker.add(keeper, when)
-        self.watch(session)
-
-    def remove(self, session: Stoppable, keeper: Timed) -> None:
-        """Forget a session that has ended, if it was looked after at all."""
-        if session in self.sessions:
-            self.ticker.discard(keeper)
-            self.unwatch(session)
-
     def watch(self, stream: Stoppable) -> None:
-        """Stop ``stream`` when the server stops, at once if it is stopping."""
+        """Stop ``stream`` when the server stops from now on."""
         self.sessions.add(stream)
         self.shutdown.open()
-        if self.shutdown.is_stopping:
-            stream.stop(CloseReason.SERVER_STOPPING)
 
     def unwatch(self, stream: Stoppable) -> None:
         """Forget a stream that has ended."""
@@ -137,7 +124,19 @@ def drain() -> None:
     a clean end. Streams that are opened within the next seconds end at once. From another thread,
     have the event loop call it, or use :meth:`EventSourceApp.drain`.
     """
-    LoopState.current().shutdown.notice()
+    try:
+        state = LoopState.current()
+    except RuntimeError:
+        # A callback of asyncio's belongs to no task, and there anyio sees no event loop.
+        from asyncio import get_running_loop
+
+        _ = get_running_loop().create_task(_drain())
+    else:
+        state.shutdown.notice()
+
+
+async def _drain() -> None:
+    drain()
 
 
 @contextmanager

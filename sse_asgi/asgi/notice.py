@@ -35,9 +35,13 @@ class Notice:
                 self._event.set()
         await self._event.wait()
 
-    def give(self) -> bool:
-        """Give the notice; return whether anybody is watching for it."""
+    @property
+    def is_watched(self) -> bool:
+        """Whether the content has ever asked."""
+        return self._watched
+
+    def give(self) -> None:
+        """Tell everybody who waits for it, and whoever asks from now on."""
         self._given = True
         if self._event is not None:
             self._event.set()
-        return self._watched

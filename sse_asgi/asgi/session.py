@@ -106,7 +106,7 @@ class Session:
 
         :raises Exception: the one that the content raised
         """
-        self.loop.shutdown.open()  # before anything is sent: the signal may come any time
+        self.loop.watch(self)  # before anything is sent: the signal may come any time
         try:
             try:
                 await self._host.run(self._stream, self._listen)
@@ -121,8 +121,9 @@ class Session:
             if not self._knew_of(exc):
                 raise
         finally:
+            self.loop.unwatch(self)
             if self._keeper is not None:
-                self.loop.remove(self, self._keeper)
+                self.loop.ticker.discard(self._keeper)
                 self._keeper.close()
             if self.options.on_close is not None:
                 await report(self.options, self._summary(), self._name)
@@ -174,7 +175,11 @@ class Session:
         now = self.loop.clock.now()
         self._keeper = keeper = Keeper(self, self._began)
         when, due = keeper.look(now)
-        self.loop.add(self, keeper, now if due else when)
+        self.loop.ticker.add(keeper, now if due else when)
+        if self.stopping is not CloseReason.COMPLETED:
+            self._stop_in_time(keeper)
+        elif self.loop.shutdown.is_stopping:
+            self.stop(CloseReason.SERVER_STOPPING)
         try:
             while (await self._receive())["type"] not in DISCONNECTS:
                 await checkpoint()  # the request's body: of no interest any more
@@ -192,12 +197,17 @@ class Session:
         """End the stream; content that watches the notice has its grace."""
         if self.stopping is CloseReason.COMPLETED:
             self.stopping = reason
-            watched = self._connection.shutdown.give()
-            grace = self.options.shutdown_grace if watched else 0
-            if not grace and not self.response.busy:
-                self.end(reason)  # at once: daphne waits for nobody
-            elif self._keeper is not None:
-                self._keeper.stop_at(self.loop.clock.now() + grace)
+            self._connection.shutdown.give()
+            if self._keeper is not None:
+                self._stop_in_time(self._keeper)
+
+    def _stop_in_time(self, keeper: Keeper) -> None:
+        watched = self._connection.shutdown.is_watched
+        grace = self.options.shutdown_grace if watched else 0
+        if grace or self.response.busy:
+            keeper.stop_at(self.loop.clock.now() + grace)
+        else:
+            self.end(self.stopping)  # at once: daphne waits for nobody
 
     def end(self, reason: CloseReason) -> None:
         """End the stream now, for ``reason`` if there is none yet."""

@@ -1,0 +1,43 @@
+"""What servers do to streams without this library; a failure here means that one was mended.
+
+Then its row in the README's table, and what the library does about it, can be looked at again.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .configurations import Configuration
+from .harness import each_configuration, serve
+
+APP = "tests.servers.bare_app:app"
+
+# hypercorn gives streams three seconds, and on asyncio forgets to from Python 3.12 on.
+WAITS_FOR_EVER = {"uvicorn", "granian"} | ({"hypercorn"} if sys.version_info >= (3, 12) else set())
+
+
+def waits_for_ever(configuration: Configuration) -> bool:
+    """Tell whether the server does not exit while a stream is open."""
+    return configuration.server in WAITS_FOR_EVER and "trio" not in configuration.name
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    each_configuration(
+        when=lambda it: it.name.endswith(("asyncio", "asyncio-h1")) and waits_for_ever(it)
+    ),
+)
+def test_server_waits_for_an_open_stream_for_ever(
+    configuration: Configuration, tmp_path: Path, clients: ExitStack
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        response = clients.enter_context(server.connect()).get("/stream")
+        assert response.read_event() is not None
+        server.process.signal(signal.SIGTERM)
+        with pytest.raises(TimeoutError):
+            server.process.wait(4)
