@@ -134,6 +134,8 @@ class StreamOptions:
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
             _check_seconds(name, getattr(self, name), optional=False)
         _check_range("farewell_retry", self.farewell_retry)
+        if type(self.ping_always) is not bool:
+            raise TypeError(f"ping_always must be a bool, not {self.ping_always!r}")
         for name in ("ping_message", "on_close", "on_error"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .harness import content_threads
+from sse_asgi.asgi import shutdown, signals
+
+from .harness import SignalHandler, content_threads
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -28,3 +30,25 @@ def process_is_left_as_it_was() -> Iterator[None]:
 def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the look at the server's stop flag, every 0.2 s, out of a test of long times."""
     monkeypatch.setattr("sse_asgi.asgi.shutdown.POLL_INTERVAL", 1e9)
+
+
+@pytest.fixture
+def former() -> Iterator[SignalHandler]:
+    """Return a handler that is set for SIGsignal.SIGTERM."""
+    handler = SignalHandler()
+    before = signal.signal(signal.SIGTERM, handler)
+    yield handler
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Return the signals that would have ended the process; SIGTERM has its default action."""
+    numbers: list[int] = []
+    monkeypatch.setattr(shutdown, "default_action", numbers.append)
+    monkeypatch.setattr(signals, "default_action", numbers.append)
+    interrupt = signal.getsignal(signal.SIGINT)
+    terminate = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield numbers
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGINT, interrupt)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
 import anyio
+import pytest
 from anyio.lowlevel import checkpoint
 
 from sse_asgi import StreamSummary
@@ -24,6 +26,17 @@ WAIT = 5.0
 """Seconds after which a test that still waits has failed."""
 
 THREAD_NAME = "sse_asgi content"
+
+ON_ASYNCIO = pytest.mark.parametrize(
+    "anyio_backend",
+    [
+        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+        pytest.param(
+            ("asyncio", {"use_uvloop": True}), id="uvloop", marks=pytest.mark.needs("uvloop")
+        ),
+    ],
+)
+"""On trio every wait of a cancelled task is cancelled, unless it is shielded."""
 
 HEAD_BODY = b":\n\n"
 PING = b": ping\n\n"
@@ -218,3 +231,16 @@ def only(summaries: list[StreamSummary]) -> StreamSummary:
     """Return what ``on_close`` was told, which must have been once."""
     assert len(summaries) == 1, summaries
     return summaries[0]
+
+
+class SignalHandler:
+    """A handler that somebody else has set."""
+
+    def __init__(self, then: Any = None) -> None:
+        self.heard: list[int] = []
+        self._then = then
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.heard.append(number)
+        if callable(self._then):
+            self._then(number, frame)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -18,16 +17,6 @@ from sse_asgi.testing import settle
 from .harness import Peer, http_scope, nothing_left, only, serving
 
 pytestmark = pytest.mark.anyio
-
-ASYNCIO = pytest.mark.parametrize(
-    "anyio_backend",
-    [
-        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(
-            ("asyncio", {"use_uvloop": True}), id="uvloop", marks=pytest.mark.needs("uvloop")
-        ),
-    ],
-)
 
 
 async def waiting() -> AsyncIterator[str]:
@@ -211,90 +200,6 @@ async def test_timeout_around_the_app_fires_once_and_ends_it() -> None:
             await EventStream(waiting)(http_scope(), peer.receive, peer.send)
     assert peer.ended
     await anyio.lowlevel.checkpoint()  # nothing is left to cancel us
-
-
-@ASYNCIO
-async def test_asyncio_s_own_timeout_around_the_app_works_too() -> None:
-    peer = Peer()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02):
-            await EventStream(waiting)(http_scope(), peer.receive, peer.send)
-    assert peer.ended
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-
-
-@ASYNCIO
-@pytest.mark.parametrize("content", [waiting, cleaning_up, swallowing, failing])
-@pytest.mark.parametrize("how", ["client leaves", "server stops"])
-async def test_own_cancellations_leave_no_trace_on_the_task(
-    content: Callable[[], AsyncIterator[str]], how: str
-) -> None:
-    counts: list[int] = []
-    app = EventSourceApp(lambda connection: content())
-
-    async def call(*arguments: Any) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        counts.append(task.cancelling())
-        await app(*arguments)
-        counts.append(task.cancelling())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0.001)
-        counts.append(task.cancelling())
-
-    async with serving(call) as served:
-        await settle()
-        if how == "client leaves":
-            served.peer.leave()
-        else:
-            app.drain()
-        await served.returned()
-    assert counts == [0, 0, 0]
-    assert not served.task.cancelled
-
-
-@ASYNCIO
-async def test_cancellation_by_the_server_is_not_lost_among_our_own() -> None:
-    counts: list[int] = []
-
-    async def call(*arguments: Any) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            await EventStream(waiting)(*arguments)
-        finally:
-            counts.append(task.cancelling())
-
-    async with serving(call) as served:
-        await settle()
-        served.peer.leave()
-        served.task.cancel()
-        await served.returned()
-    assert served.task.cancelled
-    assert counts == [1]
-
-
-@ASYNCIO
-async def test_app_may_run_in_a_task_that_was_cancelled_before() -> None:
-    peer = Peer()
-
-    async def call() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        try:
-            await asyncio.sleep(1)
-        except asyncio.CancelledError:  # a clean-up that streams
-            await EventStream(waiting)(http_scope(), peer.receive, peer.send)
-        assert task.cancelling() == 1
-
-    task = asyncio.ensure_future(call())
-    await settle()
-    peer.leave()
-    await asyncio.wait_for(task, 5)
-    assert not peer.ended
 
 
 async def test_cancellation_while_the_body_of_the_request_is_read_goes_on() -> None:

@@ -9,23 +9,13 @@ import anyio
 import pytest
 from anyio import get_cancelled_exc_class
 
-from sse_asgi import CloseReason, EventSourceApp, EventStream, StreamSummary
+from sse_asgi import EventSourceApp, EventStream, StreamSummary
 from sse_asgi.testing import VirtualClock, settle
 
-from .harness import Peer, nothing_left, only, serving
+from .harness import ON_ASYNCIO, Peer, nothing_left, only, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_polling")]
 
-ASYNCIO = pytest.mark.parametrize(
-    "anyio_backend",
-    [
-        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(
-            ("asyncio", {"use_uvloop": True}), id="uvloop", marks=pytest.mark.needs("uvloop")
-        ),
-    ],
-)
-"""On trio every wait of a cancelled task is cancelled, unless it is shielded."""
 
 Content = Callable[[], AsyncIterator[str]]
 
@@ -37,7 +27,7 @@ def app_of(content: Content, **options: Any) -> EventSourceApp:
 FAREWELL = b"retry: 7\n\n"
 
 
-@ASYNCIO
+@ON_ASYNCIO
 async def test_cleanup_may_wait() -> None:
     log: list[str] = []
 
@@ -99,7 +89,7 @@ async def test_cleanup_is_not_cut_short_by_further_signs_that_the_client_has_lef
     assert log == ["closed"]
 
 
-@ASYNCIO
+@ON_ASYNCIO
 async def test_cleanup_is_not_cut_short_by_a_ping_that_fails_meanwhile() -> None:
     log: list[str] = []
     gate, closing = anyio.Event(), anyio.Event()
@@ -129,7 +119,7 @@ async def test_cleanup_is_not_cut_short_by_a_ping_that_fails_meanwhile() -> None
     assert log == ["closed"]
 
 
-@ASYNCIO
+@ON_ASYNCIO
 async def test_cleanup_that_hangs_is_cancelled_when_its_time_is_over() -> None:
     log: list[str] = []
     closed: list[StreamSummary] = []
@@ -157,7 +147,7 @@ async def test_cleanup_that_hangs_is_cancelled_when_its_time_is_over() -> None:
     assert only(closed).seconds == 4
 
 
-@ASYNCIO
+@ON_ASYNCIO
 async def test_cleanup_that_hangs_again_and_again_is_cancelled_each_time() -> None:
     waits: list[float] = []
 
@@ -198,119 +188,3 @@ async def test_cleanup_after_an_item_that_was_not_taken_is_bounded() -> None:
     async with serving(EventStream(content, cleanup_timeout=0.01), Peer(on_send=fail)) as served:
         await served.returned()
     assert log == ["cancelled"]
-
-
-async def end() -> AsyncIterator[str]:
-    try:
-        yield "a"
-        await anyio.sleep_forever()
-    except get_cancelled_exc_class():
-        return
-
-
-async def go_on() -> AsyncIterator[str]:
-    while True:
-        try:
-            yield "a"
-            await anyio.sleep_forever()
-        except get_cancelled_exc_class():
-            pass
-
-
-async def say_goodbye() -> AsyncIterator[str]:
-    try:
-        yield "a"
-        await anyio.sleep_forever()
-    except get_cancelled_exc_class():
-        yield "bye"
-
-
-async def yield_in_finally() -> AsyncIterator[str]:
-    try:
-        yield "a"
-        await anyio.sleep_forever()
-    finally:
-        yield "b"
-        yield "c"
-
-
-@pytest.mark.parametrize("content", [end, go_on, say_goodbye, yield_in_finally])
-@pytest.mark.parametrize("stop", [True, False], ids=["server stops", "client leaves"])
-async def test_content_that_swallows_its_cancellation_ends_all_the_same(
-    content: Content, stop: bool
-) -> None:
-    closed: list[StreamSummary] = []
-    app = app_of(content, on_close=closed.append)
-    async with nothing_left(), serving(app) as served:
-        await settle()
-        if stop:
-            app.drain()
-        else:
-            served.peer.leave()
-        await served.returned()
-    assert served.peer.bodies == ([b"data: a\n\n", FAREWELL] if stop else [b"data: a\n\n"])
-    assert served.peer.ended is stop
-    assert only(closed).events == 1
-    expected = CloseReason.SERVER_STOPPING if stop else CloseReason.CLIENT_GONE
-    assert only(closed).reason is expected
-
-
-async def fail_in_finally() -> AsyncIterator[str]:
-    try:
-        yield "a"
-        await anyio.sleep_forever()
-    finally:
-        raise LookupError("in its finally")
-
-
-@pytest.mark.parametrize("stop", [True, False], ids=["server stops", "client leaves"])
-async def test_content_that_fails_to_clean_up_is_logged_and_its_stream_ends(
-    stop: bool, caplog: Any
-) -> None:
-    closed: list[StreamSummary] = []
-    app = app_of(fail_in_finally, on_close=closed.append)
-    async with nothing_left(), serving(app, path="/feed") as served:
-        await settle()
-        if stop:
-            app.drain()
-        else:
-            served.peer.leave()
-        await served.returned()
-    assert [record.getMessage() for record in caplog.records] == [
-        "GET /feed: failed while the stream was closing"
-    ]
-    assert served.peer.bodies == ([b"data: a\n\n", FAREWELL] if stop else [b"data: a\n\n"])
-    expected = CloseReason.SERVER_STOPPING if stop else CloseReason.CLIENT_GONE
-    assert only(closed).reason is expected
-    assert only(closed).error is None
-
-
-async def test_content_that_fails_at_its_own_end_fails_like_any_other() -> None:
-    async def content() -> AsyncIterator[str]:
-        try:
-            yield "a"
-        finally:
-            raise LookupError("in its finally")
-
-    peer = Peer()
-    with pytest.raises(LookupError):
-        async with serving(EventStream(content), peer) as served:
-            await served.returned()
-    assert peer.ended
-
-
-@ASYNCIO
-async def test_cancellation_that_nobody_asked_for_is_an_error_of_the_content() -> None:
-    import asyncio
-
-    async def content() -> AsyncIterator[str]:
-        yield "a"
-        task = asyncio.get_running_loop().create_task(asyncio.sleep(5))
-        task.cancel()
-        await task
-
-    peer = Peer()
-    with pytest.raises(RuntimeError, match="CancelledError although nobody cancelled it"):
-        async with serving(EventStream(content), peer) as served:
-            await served.returned()
-    assert peer.ended

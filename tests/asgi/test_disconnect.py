@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -244,51 +244,6 @@ async def test_oserror_of_the_content_is_an_error_and_no_disconnect() -> None:
         await serve(EventStream(content, on_close=closed.append), peer)
     assert peer.ended
     assert only(closed).reason is CloseReason.ERROR
-
-
-async def test_sync_generator_is_closed() -> None:
-    log: list[str] = []
-
-    def content() -> Iterator[str]:
-        try:
-            while True:
-                yield "a"
-        finally:
-            log.append("closed")
-
-    async with nothing_left(), connect(EventStream(content)) as events:
-        await events.receive()
-    assert log == ["closed"]
-
-
-class NoAclose:
-    """An asynchronous iterator without ``aclose``."""
-
-    def __aiter__(self) -> NoAclose:
-        return self
-
-    async def __anext__(self) -> str:
-        await anyio.sleep(0.001)
-        return "a"
-
-
-class AsyncClose(NoAclose):
-    """One whose ``close`` is a coroutine function."""
-
-    closed = 0
-
-    async def close(self) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.closed += 1
-
-
-async def test_asynchronous_iterator_may_lack_aclose() -> None:
-    async with nothing_left(), connect(EventStream(NoAclose())) as events:
-        await events.receive()
-    content = AsyncClose()
-    async with connect(EventStream(content)) as events:
-        await events.receive()
-    assert content.closed == 1
 
 
 async def test_send_of_a_server_that_a_disconnect_does_not_free_is_cancelled() -> None:

@@ -20,8 +20,6 @@ from .harness import Peer, nothing_left, serve, serving, until
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = 200
-
 
 async def endless(connection: Connection) -> AsyncIterator[str]:
     while True:
@@ -68,18 +66,18 @@ Round = Callable[[EventSourceApp], Awaitable[None]]
 
 
 @pytest.mark.parametrize(
-    ("handler", "play"),
+    ("handler", "play", "rounds"),
     [
-        (endless, leave),
-        (endless_in_a_thread, leave),
-        (endless, drain),
-        (short, run_to_the_end),
-        (failing, run_to_the_end),
-        (refusing, run_to_the_end),
+        (endless, leave, 200),
+        (endless_in_a_thread, leave, 100),
+        (endless, drain, 100),
+        (short, run_to_the_end, 100),
+        (failing, run_to_the_end, 50),
+        (refusing, run_to_the_end, 50),
     ],
 )
 async def test_rounds_of_streams_leave_no_task_no_thread_and_no_growth(
-    handler: Any, play: Round, caplog: Any
+    handler: Any, play: Round, rounds: int, caplog: Any
 ) -> None:
     caplog.set_level(100)  # its records would be the growth
     app = EventSourceApp(handler, max_connections=1, max_connections_per_client=1)
@@ -87,9 +85,9 @@ async def test_rounds_of_streams_leave_no_task_no_thread_and_no_growth(
         for _ in range(20):
             await play(app)
         before = await objects()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             await play(app)
-        assert await objects() - before < ROUNDS / 2
+        assert await objects() - before < rounds / 2
 
 
 async def objects() -> int:

@@ -91,6 +91,8 @@ BAD_OPTIONS: list[tuple[str, object, type[Exception], str]] = [
     ("serializer", "json", TypeError, "serializer must be callable"),
     ("on_close", "x", TypeError, "on_close must be callable, not 'x'"),
     ("on_error", 5, TypeError, "on_error must be callable, not 5"),
+    ("ping_always", 1, TypeError, "ping_always must be a bool, not 1"),
+    ("ping_always", None, TypeError, "ping_always must be a bool, not None"),
     ("ping_message", "x", TypeError, "ping_message must be callable, not 'x'"),
     ("pings", 15, TypeError, "pings"),
 ]
@@ -169,7 +171,7 @@ GOOD_OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", GOOD_OPTIONS, ids=str)
+@pytest.mark.parametrize("options", GOOD_OPTIONS, ids=", ".join)
 def test_right_options_are_accepted(options: dict[str, Any]) -> None:
     stream = EventStream(["a"], **options)
     for name, value in options.items():

@@ -10,12 +10,12 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from sse_asgi import CloseReason, Connection, EventSourceApp, EventStream, StreamSummary, drain
+from sse_asgi import CloseReason, Connection, EventSourceApp, StreamSummary, drain
 from sse_asgi.asgi.loop import LoopState
 from sse_asgi.asgi.shutdown import NOTICE_HOLDS
 from sse_asgi.testing import VirtualClock, lifespan, settle
 
-from .harness import Peer, Served, http_scope, nothing_left, only, serve, serving
+from .harness import ON_ASYNCIO, Peer, http_scope, nothing_left, only, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_polling")]
 
@@ -118,74 +118,6 @@ async def test_second_notice_does_not_prolong_the_grace() -> None:
             await served.returned()
 
 
-async def test_error_of_the_farewell_is_an_error() -> None:
-    async def handler(connection: Connection) -> AsyncIterator[str]:
-        yield "a"
-        await connection.shutdown.wait()
-        raise LookupError("bye")
-
-    closed: list[StreamSummary] = []
-    peer = Peer()
-    with pytest.raises(LookupError):
-        async with serving(app_of(handler, closed), peer) as served:
-            await settle()
-            drain()
-            await served.returned()
-    assert only(closed).reason is CloseReason.ERROR
-    assert peer.ended
-
-
-async def test_reconnection_times_of_a_farewell_are_spread_over_their_range() -> None:
-    app = EventSourceApp(waiting, farewell_retry=(1000, 1999))
-    async with AsyncExitStack() as streams:
-        served: list[Served] = [await streams.enter_async_context(serving(app)) for _ in range(50)]
-        await settle()
-        drain()
-        for one in served:
-            await one.returned()
-    times = [int(one.peer.bodies[-1].split()[1]) for one in served]
-    assert 1000 <= min(times) < 1200
-    assert 1800 < max(times) <= 1999
-
-
-async def test_farewell_without_a_reconnection_time_is_the_final_body_alone() -> None:
-    async with serving(EventStream(waiting, farewell_retry=None)) as served:
-        await settle()
-        drain()
-        await served.returned()
-    assert served.peer.bodies == [BLOCK]
-    assert served.peer.ended
-
-
-async def test_farewell_before_the_first_event_begins_the_response() -> None:
-    async def late(connection: Connection) -> AsyncIterator[str]:
-        await anyio.sleep_forever()
-        yield "a"
-
-    async with serving(app_of(late, [], retry=3)) as served:
-        await settle()
-        drain()
-        await served.returned()
-    assert served.peer.status == 200
-    assert served.peer.bodies == [b"retry: 3\n\n" + FAREWELL]
-    assert served.peer.ended
-
-
-async def test_farewell_ends_its_lines_as_the_stream_does() -> None:
-    async with serving(app_of(waiting, [], separator="\r\n")) as served:
-        await settle()
-        drain()
-        await served.returned()
-    assert served.peer.bodies[-1] == b"retry: 7\r\n\r\n"
-
-
-async def test_stream_that_ended_by_itself_gets_no_reconnection_time() -> None:
-    async def ending(connection: Connection) -> list[str]:
-        return ["a"]
-
-    assert (await serve(app_of(ending, []))).bodies == [BLOCK]
-
-
 async def test_new_streams_end_at_once_for_some_seconds_after_a_notice() -> None:
     closed: list[StreamSummary] = []
     with VirtualClock() as clock:
@@ -225,6 +157,23 @@ async def test_app_drains_from_any_thread() -> None:
     assert served.peer.bodies == [BLOCK, FAREWELL]
 
 
+@ON_ASYNCIO
+async def test_drain_may_be_a_callback_of_the_event_loop() -> None:
+    import asyncio
+    from contextvars import Context
+
+    async with serving(app_of(waiting, [])) as served:
+        await settle()
+        asyncio.get_running_loop().call_soon(drain, context=Context())
+        await served.returned()
+    assert served.peer.bodies == [BLOCK, FAREWELL]
+
+
+def test_drain_outside_an_event_loop_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        drain()
+
+
 @pytest.mark.parametrize("then", [anyio.sleep_forever, anyio.lowlevel.checkpoint, None])
 async def test_content_may_drain_its_own_loop(then: Any) -> None:
     closed: list[StreamSummary] = []
@@ -251,44 +200,6 @@ async def test_lifespan_that_ends_stops_the_streams_of_its_app() -> None:
             await settle()
         await served.returned()
     assert served.peer.bodies == [BLOCK, FAREWELL]
-
-
-async def test_client_that_takes_nothing_more_does_not_keep_the_server(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sse_asgi.asgi.session.FAREWELL_TIMEOUT", 0.02)
-    closed: list[StreamSummary] = []
-
-    async def hang(number: int) -> None:
-        if number > 2:
-            await anyio.sleep_forever()
-
-    with VirtualClock() as clock:
-        peer = Peer(on_send=hang)
-        async with serving(app_of(waiting, closed), peer) as served:
-            await clock.advance(1)
-            drain()
-            await clock.advance(0)
-            await served.returned()
-    assert only(closed).reason is CloseReason.SERVER_STOPPING
-    assert not peer.ended
-
-
-async def test_final_body_of_a_farewell_that_hangs_is_interrupted() -> None:
-    async def hang(number: int) -> None:
-        if number > 3:  # the farewell's block
-            await anyio.sleep_forever()
-
-    with VirtualClock() as clock:
-        peer = Peer(on_send=hang)
-        async with serving(app_of(watching, []), peer) as served:
-            await clock.advance(1)
-            drain()
-            await clock.advance(1.999)
-            assert not served.task.done
-            await clock.advance(0.001)
-            await served.returned()
-    assert not peer.ended
 
 
 async def test_notice_may_be_waited_for_by_many_and_after_it_was_given() -> None:
