@@ -207,11 +207,12 @@ def test_importing_the_package_loads_no_framework_server_or_client() -> None:
     assert not FOREIGN.intersection(name.partition(".")[0] for name in loaded)
 
 
-def test_importing_the_package_costs_little_more_than_importing_anyio() -> None:
-    code = "from time import process_time as t; s = t(); import {}; print(t() - s)"
-    # anyio loads its own parts, and asyncio or trio, only when they are used; whoever streams does.
-    names = ("anyio.lowlevel, asyncio", "sse_asgi, asyncio")
-    run_python("import sse_asgi")  # writes the bytecode
-    rounds = [[float(run_python(code.format(name))) for name in names] for _ in range(7)]
-    anyio, ours = (min(times) for times in zip(*rounds, strict=True))
-    assert ours <= 1.3 * anyio, f"sse_asgi {ours * 1000:.1f} ms, anyio {anyio * 1000:.1f} ms"
+def test_importing_the_package_loads_nothing_that_a_streaming_program_has_not_loaded() -> None:
+    # What it costs is measured by the benchmark, not timed here; anyio loads its own parts late.
+    code = "import {}, sys, json; print(json.dumps([*sys.modules]))"
+    before, after = (
+        set(json.loads(run_python(code.format(name))))
+        for name in ("anyio.lowlevel, asyncio", "sse_asgi, asyncio")
+    )
+    more = {name for name in after - before if name.partition(".")[0] != "sse_asgi"}
+    assert not more

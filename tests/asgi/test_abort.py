@@ -10,9 +10,9 @@ from typing import Any
 import anyio
 import pytest
 
-from sse_asgi import EventStream
+from sse_asgi import EventStream, drain
 from sse_asgi.asgi.abort import abort_connection
-from sse_asgi.testing import VirtualClock
+from sse_asgi.testing import VirtualClock, settle
 
 from .harness import Peer, serving
 
@@ -180,21 +180,39 @@ def test_transport_that_cannot_be_aborted_is_no_error() -> None:
     assert not abort_connection(RequestResponseCycle(broken).send)
 
 
-@pytest.mark.anyio
-async def test_connection_of_a_slow_client_is_aborted_and_nobody_else_s() -> None:
-    async def content() -> AsyncIterator[str]:
-        yield "a"
+class Server(Peer):
+    """A peer with a transport, as uvicorn's cycle has it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.transport = Transport()
+
+
+async def content() -> AsyncIterator[str]:
+    yield "a"
+    await anyio.sleep_forever()
+
+
+async def hang(number: int) -> None:
+    if number == 3:
         await anyio.sleep_forever()
 
-    class Server(Peer):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.transport = Transport()
 
-    async def hang(number: int) -> None:
-        if number == 3:
-            await anyio.sleep_forever()
+@pytest.mark.anyio
+async def test_connection_of_a_client_that_takes_no_farewell_is_aborted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sse_asgi.asgi.session.FAREWELL_TIMEOUT", 0.02)
+    server = Server(on_send=hang)
+    async with serving(EventStream(content), server) as served:
+        await settle()
+        drain()
+        await served.returned()
+    assert server.transport.aborted == 1
 
+
+@pytest.mark.anyio
+async def test_connection_of_a_slow_client_is_aborted_and_nobody_else_s() -> None:
     slow, quick = Server(on_send=hang), Server()
     with VirtualClock() as clock:
         stream = EventStream(content, ping=5, send_timeout=4)

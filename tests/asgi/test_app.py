@@ -72,9 +72,10 @@ async def test_head_is_answered_without_the_handler() -> None:
 
 
 @pytest.mark.anyio
-async def test_body_of_the_request_is_read_before_the_handler_is_called() -> None:
-    app = EventSourceApp(echo, methods=["POST"])
-    async with connect(app, method="POST", body=[b"one", b" ", b"two"]) as events:
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "QUERY"])
+async def test_body_of_the_request_is_read_before_the_handler_is_called(method: str) -> None:
+    app = EventSourceApp(echo, methods=["GET", method])
+    async with connect(app, method=method, body=[b"one", b" ", b"two"]) as events:
         assert (await events.receive()).data == "one two"
 
 

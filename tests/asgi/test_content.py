@@ -207,6 +207,13 @@ async def test_iterable_serves_many_connections_and_an_iterator_one() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("content", [ITEMS, tuple(ITEMS)])
+async def test_what_is_in_memory_takes_no_thread(content: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sse_asgi.asgi.content.Puller", None)
+    assert (await serve(EventStream(content))).body == BODY
+
+
+@pytest.mark.anyio
 async def test_slow_sync_iterable_gives_each_item_when_it_is_there() -> None:
     gates = [threading.Event() for _ in ITEMS]
 

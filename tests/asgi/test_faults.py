@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from sse_asgi import CloseReason, EventSourceApp, StreamSummary
-from sse_asgi.testing import settle
+from sse_asgi.testing import VirtualClock, settle
 
 from .harness import Peer, Served, nothing_left, only, serving, until
 
@@ -34,16 +34,16 @@ class Oops(Exception):
     """What the failing content raises."""
 
 
-def be_impatient(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+def be_impatient(monkeypatch: pytest.MonkeyPatch, seconds: float, *modules: str) -> None:
     """Give a client that takes nothing any more less time than usual."""
     for module in modules:
-        monkeypatch.setattr(f"sse_asgi.asgi.{module}.FAREWELL_TIMEOUT", 0.02)
+        monkeypatch.setattr(f"sse_asgi.asgi.{module}.FAREWELL_TIMEOUT", seconds)
 
 
 class Short:
     """A short stream: its content logs what becomes of it."""
 
-    def __init__(self, kind: str, *, send_timeout: float = 30) -> None:
+    def __init__(self, kind: str) -> None:
         self.log: list[str] = []
         self.closed: list[StreamSummary] = []
         self._kind = kind
@@ -51,7 +51,6 @@ class Short:
             lambda connection: self.content(),
             on_close=self.closed.append,
             on_error=lambda error: "failed",
-            send_timeout=send_timeout,
             farewell_retry=(7, 7),
         )
 
@@ -153,16 +152,19 @@ def wait(app: EventSourceApp, served: Served) -> None:
 
 @pytest.mark.parametrize(
     ("act", "for_good"),
-    [(leave, True), (wait, True), (drain, True), (drain, False), (cancel, True), (cancel, False)],
+    [(leave, True), (drain, True), (drain, False), (cancel, True), (cancel, False)],
 )
 @pytest.mark.parametrize(("kind", "number"), each_send("ends", "fails"))
 async def test_send_blocks(
     kind: str, number: int, for_good: bool, act: Act, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = Short(kind, send_timeout=0.05 if act is wait else 30)
+    short = Short(kind)
     # The block that the server was at work on may have gone out or not; the final body follows.
     ends = not for_good and 1 < number < (4 if act is drain else LAST_SEND[kind])
-    be_impatient(monkeypatch, "keeper", *([] if ends else ["session"]))
+    if ends:
+        be_impatient(monkeypatch, 0.15, "keeper")
+    else:
+        be_impatient(monkeypatch, 0.02, "keeper", "session")
 
     async def hang(call: int) -> None:
         if call == number or (for_good and call > number):
@@ -175,7 +177,7 @@ async def test_send_blocks(
         raised = await outcome(served)
     assert short.log == ["began", "closed"]
     own = {"ends": DONE, "fails": ERROR}[kind]
-    expected = {"leave": GONE, "drain": STOPPED, "cancel": STOPPED, "wait": SLOW}[act.__name__]
+    expected = GONE if act is leave else STOPPED
     assert only(short.closed).reason is (own if number > 3 else expected)
     assert isinstance(
         raised, Oops if kind == "fails" and act is not cancel and number > 3 else type(None)
@@ -184,13 +186,37 @@ async def test_send_blocks(
     assert peer.ended or not ends
 
 
+@pytest.mark.usefixtures("no_polling")
+@pytest.mark.parametrize(("kind", "number"), each_send("ends", "fails"))
+async def test_send_blocks_for_longer_than_it_may(kind: str, number: int) -> None:
+    short = Short(kind)
+
+    async def hang(call: int) -> None:
+        if call >= number:
+            await anyio.sleep_forever()
+
+    peer = Peer(on_send=hang)
+    with VirtualClock() as clock:
+        async with serving(short.app, peer) as served:
+            await until(lambda: peer.sends == number)
+            await clock.advance(29.999)
+            assert not served.task.done
+            await clock.advance(1.001)
+            raised = await outcome(served)
+    assert short.log == ["began", "closed"]
+    own = {"ends": DONE, "fails": ERROR}[kind]
+    assert only(short.closed).reason is (own if number > 3 else SLOW)
+    assert isinstance(raised, Oops if kind == "fails" and number > 3 else type(None))
+    assert peer.sends == number
+
+
 @pytest.mark.parametrize("act", [leave, cancel, wait])
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 async def test_send_blocks_while_the_server_stops(
     number: int, act: Act, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Short("is stopped")
-    be_impatient(monkeypatch, "keeper", "session")
+    be_impatient(monkeypatch, 0.02, "keeper", "session")
 
     async def hang(call: int) -> None:
         if call >= number:

@@ -178,3 +178,23 @@ async def test_ping_that_cannot_be_made_is_an_error(message: Callable[[], object
     assert served.peer.bodies == [event(0)]
     assert served.peer.ended
     assert only(closed).reason is CloseReason.ERROR
+
+
+async def test_ping_that_is_stuck_is_let_go_with_its_stream() -> None:
+    log: list[str] = []
+
+    async def hang(number: int) -> None:
+        if number == 3:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                log.append("let go")
+
+    with VirtualClock() as clock:
+        stream = EventStream(feed(0), ping=5, send_timeout=None)
+        async with serving(stream), serving(stream, Peer(on_send=hang)) as served:
+            await clock.advance(7)
+            served.peer.leave()
+            await served.returned()
+            await clock.advance(0)
+            assert log == ["let go"]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -70,6 +71,20 @@ async def test_item_is_there_as_soon_as_it_is_made() -> None:
             step.set()
             assert await batches.__anext__() == (encode(str(number)), 1)
     await batches.aclose()
+
+
+@pytest.mark.anyio
+async def test_item_that_comes_just_before_the_wait_is_not_missed(monkeypatch: Any) -> None:
+    batches: Any = puller([])
+    batches._thread = threading.current_thread()  # it is this test that hands over
+
+    def event() -> anyio.Event:
+        batches._hand_over("a")
+        return anyio.Event()
+
+    monkeypatch.setattr("sse_asgi.asgi.puller.anyio", SimpleNamespace(Event=event))
+    with anyio.fail_after(1):
+        assert await batches.__anext__() == (encode("a"), 1)
 
 
 @pytest.mark.anyio

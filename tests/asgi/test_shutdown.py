@@ -11,6 +11,7 @@ import pytest
 from anyio import to_thread
 
 from sse_asgi import CloseReason, Connection, EventSourceApp, StreamSummary, drain
+from sse_asgi.asgi import Notice
 from sse_asgi.asgi.loop import LoopState
 from sse_asgi.asgi.shutdown import NOTICE_HOLDS
 from sse_asgi.testing import VirtualClock, lifespan, settle
@@ -223,6 +224,16 @@ async def test_notice_may_be_waited_for_by_many_and_after_it_was_given() -> None
         drain()
         await served.returned()
     assert sorted(log) == ["1", "2", "3"]
+
+
+async def test_notice_that_was_given_need_not_be_waited_for() -> None:
+    notice = Notice()
+    notice.give()
+    assert not notice.is_watched
+    with anyio.fail_after(1):
+        await notice.wait()
+    assert notice.is_set()
+    assert notice.is_watched
 
 
 async def test_cancellation_that_follows_the_notice_ends_the_grace() -> None:

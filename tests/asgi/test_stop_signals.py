@@ -69,6 +69,15 @@ async def test_handlers_are_set_while_streams_are_open_and_put_back(
 
 
 @pytest.mark.anyio
+async def test_handlers_are_put_back_with_the_event_loop_s_own_clock(former: SignalHandler) -> None:
+    with VirtualClock():
+        async with serving(EventStream(waiting)):
+            await settle()
+            assert signal.getsignal(TERM) is not former
+    assert signal.getsignal(TERM) is former
+
+
+@pytest.mark.anyio
 async def test_handlers_are_set_again_when_a_server_sets_its_own_meanwhile(
     former: SignalHandler,
 ) -> None:

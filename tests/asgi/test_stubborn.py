@@ -10,9 +10,9 @@ import pytest
 from anyio import get_cancelled_exc_class
 
 from sse_asgi import CloseReason, EventSourceApp, EventStream, StreamSummary
-from sse_asgi.testing import settle
+from sse_asgi.testing import VirtualClock, settle
 
-from .harness import ON_ASYNCIO, Peer, nothing_left, only, serving
+from .harness import ON_ASYNCIO, PING, Peer, nothing_left, only, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_polling")]
 
@@ -141,3 +141,31 @@ async def test_cancellation_that_nobody_asked_for_is_an_error_of_the_content() -
         async with serving(EventStream(content), peer) as served:
             await served.returned()
     assert peer.ended
+
+
+async def test_content_that_goes_on_sends_nothing_though_a_ping_was_on_its_way() -> None:
+    gate = anyio.Event()
+
+    async def content() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await anyio.sleep_forever()
+        except get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await gate.wait()
+                await settle()
+            yield "b"
+
+    async def hold(number: int) -> None:
+        if number == 3:  # the ping
+            await gate.wait()
+
+    with VirtualClock() as clock:
+        peer = Peer(on_send=hold)
+        async with serving(EventStream(content, ping=5), peer) as served:
+            await clock.advance(5)
+            peer.leave()
+            await settle()
+            gate.set()
+            await served.returned()
+    assert peer.bodies == [b"data: a\n\n", PING]
