@@ -3,7 +3,8 @@
     SSEError
     ├── Refusal           raised by your handler or content: answer with this status instead
     ├── EventTooLarge     the peer sent an event beyond the decoder's bound
-    └── SendTimeout       the client did not take what was sent within ``send_timeout``
+    ├── SendTimeout       the client did not take what was sent within ``send_timeout``
+    └── PublishError      a hub's log did not confirm what was published
 
 Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where they are given.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["EventTooLarge", "Refusal", "SSEError", "SendTimeout"]
+__all__ = ["EventTooLarge", "PublishError", "Refusal", "SSEError", "SendTimeout"]
 
 
 class SSEError(Exception):
@@ -60,3 +61,17 @@ class EventTooLarge(SSEError, ValueError):
 
 class SendTimeout(SSEError, TimeoutError):
     """The client did not take what was sent within ``send_timeout`` seconds."""
+
+
+class PublishError(SSEError):
+    """The log did not confirm an event within the time that the backend allows.
+
+    Whether it holds the event is not known. Publishing it again with the same ``token``, within two
+    minutes of the first attempt, is safe: the log then holds it once.
+
+    :param token: what to repeat the call with
+    """
+
+    def __init__(self, message: str, token: str) -> None:
+        super().__init__(message)
+        self.token = token

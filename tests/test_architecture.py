@@ -21,9 +21,10 @@ CORE = frozenset({"errors", "wire", "asgi"})
 # What the modules of a layer may import of the others; the package itself is the layer "__init__".
 LAYERS = {
     "errors": frozenset[str](),
+    "eventloop": frozenset[str](),
     "wire": frozenset({"errors"}),
-    "asgi": frozenset({"errors", "wire"}),
-    "broadcast": frozenset({"errors", "wire"}),
+    "asgi": frozenset({"errors", "eventloop", "wire"}),
+    "broadcast": frozenset({"errors", "eventloop", "wire"}),
     "__init__": CORE,
     "adapters": CORE | {"__init__", "broadcast"},
     "testing": CORE | {"__init__", "broadcast"},
@@ -33,9 +34,10 @@ LAYERS = {
 # What they may import beside the standard library. "typing" is for type checkers only; "lazy" is
 # imported inside the function that needs it, since it may not be installed.
 PACKAGES = {
+    "eventloop": {"anyio": "", "trio": "lazy"},
     "asgi": {"anyio": "", "asgiref": "typing", "trio": "lazy"},
-    "broadcast": {"anyio": "", "asgiref": "typing", "trio": "lazy"},
-    "broadcast.backends.redis": {"anyio": "", "redis": ""},
+    "broadcast": {"anyio": "", "asgiref": "typing"},
+    "broadcast.backends.redis": {"anyio": "", "coredis": ""},
     "adapters": {"anyio": "", "asgiref": "typing"},
     "adapters.starlette": {"anyio": "", "starlette": ""},
     "adapters.fastapi": {
@@ -65,7 +67,7 @@ MUTABLE_CALLS = frozenset(
 )
 FOREIGN = frozenset(
     {"aiohttp", "blacksheep", "daphne", "django", "fastapi", "granian", "httptools", "hypercorn"}
-    | {"h11", "h2", "litestar", "pydantic", "quart", "redis", "sanic", "sse_starlette"}
+    | {"h11", "h2", "litestar", "pydantic", "quart", "redis", "coredis", "sanic", "sse_starlette"}
     | {"starlette", "trio", "uvicorn", "uvloop", "asgiref", "orjson", "msgspec"}
 )
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Context
-from typing import Any, Protocol
+from typing import Protocol
 
-from anyio.lowlevel import RunVar, current_token
+from anyio.lowlevel import RunVar
 
+from ..eventloop import EventLoop, TaskFunction
 from .clock import Clock, MonotonicClock
 from .host import AnyioHost, Host
 from .shutdown import ShutdownWatch
@@ -35,10 +34,8 @@ class LoopState:
     """The state that the streams of one event loop share; nothing is shared between event loops."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        native: Any = current_token().native_token
-        self.on_asyncio = hasattr(native, "call_soon_threadsafe")
-        # Weak, since anyio keeps this object as long as the event loop lives.
-        self._native = weakref.ref(native)
+        self.event_loop = EventLoop()
+        self.on_asyncio = self.event_loop.on_asyncio
         if clock is None:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
@@ -76,26 +73,12 @@ class LoopState:
 
         :raises RuntimeError: the event loop is gone (trio's ``RunFinishedError`` is one)
         """
-        native = self._native()
-        if native is None:
-            raise RuntimeError("the event loop is gone")
-        if self.on_asyncio:
-            native.call_soon_threadsafe(function, *args)
-        else:
-            native.run_sync_soon(function, *args)
+        self.event_loop.call_soon(function, *args)
 
-    def _spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> object:
-        # The task serves every stream of the loop, so it belongs to no request: an empty context,
-        # and an owner that outlives the requests.
-        if self.on_asyncio:
-            from asyncio import get_running_loop
+    def _spawn(self, function: TaskFunction) -> object:
+        return self.event_loop.spawn(lambda: self._supervise(function))
 
-            return get_running_loop().create_task(self._supervise(function), context=Context())
-        from trio.lowlevel import spawn_system_task
-
-        return spawn_system_task(self._supervise, function)
-
-    async def _supervise(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _supervise(self, function: TaskFunction) -> None:
         try:
             await function()
         except Exception:
