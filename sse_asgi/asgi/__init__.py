@@ -4,13 +4,17 @@ from .app import EventSourceApp, Handler
 from .clock import Clock
 from .connection import Connection, Fields
 from .content import Content, ContentSource
+from .cors import CORS
 from .loop import drain, use_clock
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
+from .reconnect import DONE_ID, busy, done
 from .stream import EventStream
 from .summary import CloseReason, StreamSummary
 
 __all__ = [
+    "CORS",
+    "DONE_ID",
     "Clock",
     "CloseReason",
     "Connection",
@@ -24,6 +28,8 @@ __all__ = [
     "StreamKeywords",
     "StreamOptions",
     "StreamSummary",
+    "busy",
+    "done",
     "drain",
     "use_clock",
 ]

@@ -12,7 +12,8 @@ from .connection import Connection
 from .content import Content, ContentSource, content_factory
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
-from .response import ClientGone, EventResponse, Send
+from .reconnect import is_done
+from .response import ClientGone, EventResponse, Headers, Send
 from .session import ContentMaker, Receive, Session
 
 __all__ = ["EventStream", "check_scope", "refuse", "serve"]
@@ -47,7 +48,11 @@ class EventStream:
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         check_scope(scope)
-        await serve(self._make, self.options, Connection(scope, Notice()), receive, send, self)
+        connection = Connection(scope, Notice())
+        if is_done(connection):
+            await refuse(Refusal(204), scope, send, self.options.head)
+        else:
+            await serve(self._make, self.options, connection, receive, send, self)
 
 
 def check_scope(scope: Any) -> None:
@@ -87,13 +92,13 @@ async def _answer_head(options: StreamOptions, send: Send) -> None:
         await response.write(b"", last=True)
 
 
-async def refuse(refusal: Refusal, scope: Any, send: Send) -> None:
-    """Answer one request with the refusal."""
+async def refuse(refusal: Refusal, scope: Any, send: Send, headers: Headers) -> None:
+    """Answer one request with the refusal, and with what of ``headers`` goes with any answer."""
     if not _takes_response(scope):
         await _deny(send)
         return
     prefix = DENIAL if scope["type"] == "websocket" else "http.response"
-    response = EventResponse(send, monotonic, status=refusal.status, headers=[], prefix=prefix)
+    response = EventResponse(send, monotonic, status=refusal.status, headers=headers, prefix=prefix)
     with suppress(ClientGone):
         await response.refuse(refusal)
 
