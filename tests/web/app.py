@@ -108,9 +108,10 @@ class WebApp(LiveApp):
         start = int((time.time() - BEGIN) / PERIOD)
         number = int(connection.last_event_id or start) + 1
         last = number + int(connection.query.get("most", "100000"))
+        padding = " " * int(connection.query.get("pad", "0"))
         while number < last:
             await anyio.sleep(max(BEGIN + number * PERIOD - time.time(), 0))
-            yield {"event": "tick", "data": str(number), "id": str(number)}
+            yield {"event": "tick", "data": f"{number}{padding}", "id": str(number)}
             number += 1
 
     async def posted(self, connection: Connection) -> AsyncIterator[str]:

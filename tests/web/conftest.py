@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -38,10 +39,32 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         def run(port: int | None = None) -> ServerProcess:
             port = port or free_port()
             log = tmp_path / f"uvicorn-{time.monotonic_ns()}.log"
-            command = ("-m", "uvicorn", "--port", str(port), "tests.web.app:app")
+            command = ("-m", "uvicorn", "--http", "h11", "--port", str(port), "tests.web.app:app")
             process = ServerProcess(command, port, log, {"SSE_ASGI_TEST_BEGIN": begin})
             stack.enter_context(process)
             process.wait_ready(PROBE)
             return process
 
         yield run
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[ServerProcess]:
+    """Run the app on hypercorn, over TLS with a certificate that it has signed itself."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key),
+            *("-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
+    port = free_port()
+    command = ["-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "tests.web.app:app"]
+    command += ["--keyfile", str(key), "--certfile", str(certificate)]
+    with ServerProcess(command, port, tmp_path / "hypercorn.log") as process:
+        process.wait_log("Running on https")
+        yield process

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sse_asgi import DONE_ID
 from tests.servers.http1 import Http1Connection
-from tests.servers.process import ServerProcess, free_port
+from tests.servers.process import ServerProcess
 
 from .browser import opened, wait
 from .conftest import Serve
@@ -204,28 +202,6 @@ def test_fetch_of_another_origin_is_answered_its_preflight(
 
 
 # -- HTTP/2 ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def secure(tmp_path: Path) -> Iterator[ServerProcess]:
-    """Run the app on hypercorn, over TLS with a certificate that it has signed itself."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key),
-            *("-out", certificate),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=20,
-    )
-    port = free_port()
-    command = ["-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "tests.web.app:app"]
-    command += ["--keyfile", str(key), "--certfile", str(certificate)]
-    with ServerProcess(command, port, tmp_path / "hypercorn.log") as process:
-        process.wait_log("Running on https")
-        yield process
 
 
 @pytest.mark.needs("hypercorn", "h2", "openssl")
