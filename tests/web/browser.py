@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["TIMEOUT", "chromium", "keep", "opened", "wait"]
+__all__ = ["TIMEOUT", "chromium", "opened", "wait"]
 
 TIMEOUT = 15_000
 """Milliseconds for each condition."""
@@ -76,10 +74,3 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
 def wait(page: Page, condition: str, argument: Any = None) -> Any:
     """Wait until a condition of the page holds, and return its value."""
     return page.wait_for_function(condition, arg=argument, polling=20).json_value()
-
-
-def keep(page: Page, name: str, directory: Path) -> None:
-    """Keep a screenshot where ``SSE_ASGI_ARTIFACTS`` says, or with the files of the test."""
-    target = Path(os.environ.get("SSE_ASGI_ARTIFACTS") or directory)
-    target.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=target / f"{name}.png")

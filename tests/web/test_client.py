@@ -15,7 +15,7 @@ import pytest
 from sse_asgi.web import client_js
 from tests.servers.process import ServerProcess
 
-from .browser import keep, opened, wait
+from .browser import opened, wait
 from .conftest import Serve
 from .proxies import nginx
 from .test_browser import ask, is_consecutive, requests
@@ -71,7 +71,6 @@ def test_three_seconds_of_502_lose_nothing_and_repeat_nothing(
         assert is_consecutive(numbers)
         assert page.evaluate("native.readyState") == 2
         assert "closed" not in page.evaluate("states")
-        keep(page, "client-after-502", tmp_path)
 
 
 def test_frozen_server_is_left_and_found_again(browser: Browser, server: ServerProcess) -> None:
