@@ -56,8 +56,8 @@ def done(data: Any = "", *, event: str = "done") -> ServerSentEvent:
     """Return the last event of a stream that is complete: yield it, and end.
 
     A page may close its ``EventSource`` when it sees the event. If it does not, the browser comes
-    back on its own, and :class:`EventSourceApp` and :class:`EventStream` answer 204, which stops it
-    for good.
+    back on its own, and is answered with 204, which stops it for good. (Not in Quart, Django and
+    Falcon, which have sent their 200 by then: there it gets an empty stream. Mount a sub-app.)
 
     :param data: what the event says
     :param event: its name

@@ -48,11 +48,7 @@ class EventStream:
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         check_scope(scope)
-        connection = Connection(scope, Notice())
-        if is_done(connection):
-            await refuse(Refusal(204), scope, send, self.options.head)
-        else:
-            await serve(self._make, self.options, connection, receive, send, self)
+        await serve(self._make, self.options, Connection(scope, Notice()), receive, send, self)
 
 
 def check_scope(scope: Any) -> None:
@@ -79,6 +75,8 @@ async def serve(
     """Answer one request with the content that ``make`` gives for it."""
     if not _takes_response(connection.scope):
         await _deny(send)
+    elif is_done(connection):
+        await refuse(Refusal(204), connection.scope, send, options.head)
     elif connection.method == "HEAD":
         await _answer_head(options, send)
     else:

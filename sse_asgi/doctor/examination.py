@@ -66,7 +66,7 @@ class Examiner:
             return seen
         if len(seen.ids) > 1:
             seen = replace(seen, resumption=self._resume(seen.url, *seen.ids[:2]))
-        if any(count_of(event) is not None for event in seen.events):
+        if any(_count_of(event) is not None for event in seen.events):
             seen = replace(seen, noticed=self._leave(seen.url))
         return seen
 
@@ -102,7 +102,7 @@ class Examiner:
                     head_at=time.monotonic() - exchange.began,
                     coding="" if coding == "identity" else coding,
                 )
-                return self._read(exchange, seen) if is_stream(seen) else seen
+                return self._read(exchange, seen) if _is_stream(seen) else seen
         raise ValueError(f"there are more than {MOST_REDIRECTS} redirects, or no coding fits")
 
     def _read(self, exchange: Exchange, seen: Observation) -> Observation:
@@ -110,7 +110,7 @@ class Examiner:
         decoder = EventDecoder(on_comment=comments.append)
         arrivals: list[Arrival] = []
         ending = Ending.OPEN
-        body = Body(exchange, seen.headers.get("content-encoding", "identity"))
+        body = _Body(exchange, seen.headers.get("content-encoding", "identity"))
         for piece in body.pieces(exchange.began + self.seconds):
             if not piece:
                 ending = Ending.CUT if exchange.is_cut else Ending.CLEAN
@@ -141,10 +141,10 @@ class Examiner:
     def _leave(self, url: str) -> float | None:
         """Return how long the demo takes to see that a second client has left."""
         with self._open(url) as staying:
-            found = (count_of(event) for event in self._events(staying, 3 * PATIENCE))
+            found = (_count_of(event) for event in self._events(staying, 3 * PATIENCE))
             counts = (count for count in found if count is not None)
             # The connections before this one may still be counted.
-            before = settled(counts)
+            before = _settled(counts)
             with self._open(url) as leaving:
                 if before is None or next(self._events(leaving), None) is None:
                     return None
@@ -165,7 +165,7 @@ class Examiner:
             yield from decoder.feed(piece)
 
 
-class Body:
+class _Body:
     """The body of a response without its content coding."""
 
     def __init__(self, exchange: Exchange, coding: str) -> None:
@@ -195,13 +195,13 @@ class Body:
         return bytes(data)
 
 
-def is_stream(seen: Observation) -> bool:
+def _is_stream(seen: Observation) -> bool:
     """Tell whether the response is one that an ``EventSource`` would read."""
     kind = seen.headers.get("content-type", "").partition(";")[0].strip().lower()
     return seen.status == 200 and kind == "text/event-stream"
 
 
-def count_of(event: MessageEvent) -> int | None:
+def _count_of(event: MessageEvent) -> int | None:
     """Return how many streams the demo says that it has."""
     if event.event != DEMO_EVENT:
         return None
@@ -213,7 +213,7 @@ def count_of(event: MessageEvent) -> int | None:
     return count if type(count) is int else None
 
 
-def settled(counts: Iterator[int]) -> int | None:
+def _settled(counts: Iterator[int]) -> int | None:
     """Return the count that does not change any more, as it has come often in a row."""
     last, times = None, 0
     for count in counts:

@@ -55,17 +55,17 @@ def diagnose(seen: Observation) -> list[Finding]:
     return findings
 
 
-def ok(topic: str, text: str) -> Finding:
+def _ok(topic: str, text: str) -> Finding:
     """Return a finding that all is well."""
     return Finding(Level.OK, topic, text)
 
 
-def note(topic: str, text: str, advice: str = "") -> Finding:
+def _note(topic: str, text: str, advice: str = "") -> Finding:
     """Return a finding that is worth knowing."""
     return Finding(Level.NOTE, topic, text, advice)
 
 
-def trouble(topic: str, text: str, advice: str) -> Finding:
+def _trouble(topic: str, text: str, advice: str) -> Finding:
     """Return a finding that needs somebody to act."""
     return Finding(Level.TROUBLE, topic, text, advice)
 
@@ -76,19 +76,19 @@ def _kind(seen: Observation) -> Iterator[Finding]:
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if not seen.status:
         text = f"there was no answer within {seen.seconds:.3g} s: something holds it back"
-        yield trouble("stream", text, f"does it wait for the end? {ARMOUR}")
+        yield _trouble("stream", text, f"does it wait for the end? {ARMOUR}")
     elif seen.status != 200:
         what = "is told never to come back" if seen.status == 204 else "gives up for good"
         text = f"the status is {seen.status}: a browser's EventSource {what}"
-        yield trouble("stream", text, _advice_for(seen.status))
+        yield _trouble("stream", text, _advice_for(seen.status))
     elif media.strip().lower() != "text/event-stream":
         text = f"this is {kind or 'without a content type'}, not text/event-stream"
-        yield trouble("stream", text, "give the address of the stream, not that of its page")
+        yield _trouble("stream", text, "give the address of the stream, not that of its page")
     elif charset not in ("", "utf-8", "utf8"):
         text = f"the charset is {charset}: browsers know UTF-8 only here, and Chromium gives up"
-        yield trouble("stream", text, "send 'Content-Type: text/event-stream'")
+        yield _trouble("stream", text, "send 'Content-Type: text/event-stream'")
     else:
-        yield ok("stream", f"it is an event stream: {seen.status}, {kind}")
+        yield _ok("stream", f"it is an event stream: {seen.status}, {kind}")
 
 
 def _advice_for(status: int) -> str:
@@ -105,9 +105,11 @@ def _start(seen: Observation) -> Iterator[Finding]:
     first = seen.arrivals[0].at
     if first > 2:
         text = f"the first byte came after {first:.1f} s; Firefox is not open before it"
-        yield note("start", text, "send a comment at once, as this library does by itself")
+        yield _note("start", text, "send a comment at once, as this library does by itself")
     else:
-        yield ok("start", f"the head came after {seen.head_at:.2f} s, the first byte {first:.2f} s")
+        yield _ok(
+            "start", f"the head came after {seen.head_at:.2f} s, its first byte {first:.2f} s"
+        )
 
 
 def _flow(seen: Observation) -> Iterator[Finding]:
@@ -119,73 +121,75 @@ def _flow(seen: Observation) -> Iterator[Finding]:
     if not lumps:
         text = f"not one byte came in {seen.seconds:.3g} s, not even a comment"
         advice = f"either the application is silent, or something holds it back: {ARMOUR}"
-        yield trouble("delivery", text, advice)
+        yield _trouble("delivery", text, advice)
     elif cut:
         text = f"{len(cut)} of {len(lumps)} times what came broke off within an event: a buffer"
-        yield trouble("delivery", text, ARMOUR)
+        yield _trouble("delivery", text, ARMOUR)
     elif len(lumps) == 1 and events > 1 and silence > 1 and seen.ending is not Ending.OPEN:
         text = f"all {events} events came in one lump at the end, after {silence:.1f} s of nothing"
-        yield trouble("delivery", text, ARMOUR)
+        yield _trouble("delivery", text, ARMOUR)
     elif not events:
-        yield note("delivery", f"no event came in {seen.seconds:.3g} s", "watch longer: --seconds")
+        yield _note("delivery", f"no event came in {seen.seconds:.3g} s", "watch longer: --seconds")
     elif len(lumps) > 1 and events >= 3 * len(lumps) and median(pauses) > 0.5:
         text = f"events come in lumps of about {events // len(lumps)}, {median(pauses):.1f} s apart"
-        yield note("delivery", text, f"if the application does not send them so, {ARMOUR}")
+        yield _note("delivery", text, f"if the application does not send them so, {ARMOUR}")
     else:
         text = f"{events} events came in {seen.seconds:.3g} s, in {len(lumps)} parts: not held back"
-        yield ok("delivery", text)
+        yield _ok("delivery", text)
 
 
 def _keep_alive(seen: Observation) -> Iterator[Finding]:
     times, silence = seen.keep_alives, seen.longest_silence
     if silence > SILENCE:
         text = f"nothing came for {silence:.0f} s: proxies cut a silent stream after 30 to 60 s"
-        yield trouble("keep-alive", text, "send a comment every 15 s (ping=15)")
+        yield _trouble("keep-alive", text, "send a comment every 15 s (ping=15)")
     elif len(times) > 1:
         every = median(after - before for before, after in pairwise(times))
-        yield ok("keep-alive", f"one about every {every:.1f} s")
+        yield _ok("keep-alive", f"one about every {every:.1f} s")
     elif times:
-        yield ok("keep-alive", f"one came after {times[0]:.1f} s")
+        yield _ok("keep-alive", f"one came after {times[0]:.1f} s")
     elif seen.ending is Ending.OPEN and silence > seen.seconds / 2:
         text = f"none came in {seen.seconds:.3g} s; 15 s between them are usual"
-        yield note("keep-alive", text, "watch longer: --seconds 40")
+        yield _note("keep-alive", text, "watch longer: --seconds 40")
     else:
-        yield ok("keep-alive", f"none was due: the longest silence was {silence:.1f} s")
+        yield _ok("keep-alive", f"none was due: the longest silence was {silence:.1f} s")
 
 
 def _ending(seen: Observation) -> Iterator[Finding]:
     if seen.ending is Ending.CUT:
         text = f"the connection was cut after {seen.seconds:.1f} s, within the response"
-        yield trouble("end", text, "look for an error in the server's log, or a proxy's time limit")
+        yield _trouble(
+            "end", text, "look for an error in the server's log, or a proxy's time limit"
+        )
     elif seen.ending is Ending.CLEAN:
         text = f"the stream ended after {seen.seconds:.1f} s; a browser comes back to it"
-        yield note("end", text, "if it is complete, let its last event be done()")
+        yield _note("end", text, "if it is complete, let its last event be done()")
 
 
 def _coding(seen: Observation) -> Iterator[Finding]:
     control = seen.headers.get("cache-control", "").lower()
     if seen.has_members:
         text = f"each event is a {seen.coding} member of its own: browsers read the first only"
-        yield trouble("compression", text, "send 'Content-Encoding: identity' to keep it off")
+        yield _trouble("compression", text, "send 'Content-Encoding: identity' to keep it off")
     elif seen.coding:
-        yield ok("compression", f"{seen.coding}; its events can be read as they come")
+        yield _ok("compression", f"{seen.coding}; its events can be read as they come")
     elif "no-transform" not in control:
         text = "none, but a proxy may compress, and hold events back: no-transform is missing"
-        yield note("compression", text, "send 'Cache-Control: no-store, no-transform'")
+        yield _note("compression", text, "send 'Cache-Control: no-store, no-transform'")
     else:
-        yield ok("compression", "none, and proxies are told to leave it so (no-transform)")
+        yield _ok("compression", "none, and proxies are told to leave it so (no-transform)")
 
 
 def _http(seen: Observation) -> Iterator[Finding]:
     if seen.negotiated == "h2":
-        yield ok("http", "a browser gets HTTP/2 here: a hundred streams or so at a time")
+        yield _ok("http", "a browser gets HTTP/2 here: a hundred streams or so at a time")
         return
     text = "HTTP/1.1: a browser opens six connections to a host, for all of its tabs"
     if seen.version == "1.0":
         text += "; the answer is even HTTP/1.0"
     secure = "" if seen.negotiated is not None else "TLS and "
     advice = f"serve it with {secure}HTTP/2, or share one stream between tabs"
-    yield note("http", text, advice)
+    yield _note("http", text, advice)
 
 
 def _resume(seen: Observation) -> Iterator[Finding]:
@@ -195,27 +199,27 @@ def _resume(seen: Observation) -> Iterator[Finding]:
     if tried is None:
         text = "only one ID was seen" if seen.ids and seen.ids[0] else "the events have no IDs"
         lost = "it is not known whether" if seen.ids and seen.ids[0] else "so"
-        yield note("resume", f"{text}: {lost} what a client misses while it reconnects is lost")
+        yield _note("resume", f"{text}: {lost} what a client misses while it reconnects is lost")
     elif tried.answered == tried.expected:
-        yield ok("resume", f"it works: after Last-Event-ID {tried.asked} came {tried.answered}")
+        yield _ok("resume", f"it works: after Last-Event-ID {tried.asked} came {tried.answered}")
     elif tried.has_gap:
         text = f"a gap event says that what followed {tried.asked} is not there any more"
-        yield note("resume", text, "keep a longer history if clients are to miss nothing")
+        yield _note("resume", text, "keep a longer history if clients are to miss nothing")
     else:
         came = "no event with an ID" if tried.answered is None else f"{tried.answered}"
         text = f"after Last-Event-ID {tried.asked} came {came}, and not {tried.expected}"
         advice = "replay from connection.last_event_id, or let a Hub do it; say so with a gap event"
-        yield trouble("resume", text, advice)
+        yield _trouble("resume", text, advice)
 
 
 def _retry(seen: Observation) -> Iterator[Finding]:
     if seen.retry is None:
-        yield ok("retry", "unset: a browser comes back after 3 to 5 s")
+        yield _ok("retry", "unset: a browser comes back after 3 to 5 s")
     elif seen.retry < 100:
         text = f"{seen.retry} ms: browsers would come back up to hundreds of times a second"
-        yield trouble("retry", text, "set it to 1000 or more")
+        yield _trouble("retry", text, "set it to 1000 or more")
     else:
-        yield ok("retry", f"a browser comes back after {seen.retry} ms")
+        yield _ok("retry", f"a browser comes back after {seen.retry} ms")
 
 
 def _leaving(seen: Observation) -> Iterator[Finding]:
@@ -223,7 +227,7 @@ def _leaving(seen: Observation) -> Iterator[Finding]:
         return
     if math.isinf(seen.noticed):
         text = "the server did not notice that a client had left: a proxy hides it"
-        yield trouble("disconnect", text, "shorten ping: within two of them the server knows")
+        yield _trouble("disconnect", text, "shorten ping: within two of them the server knows")
     else:
         text = f"the server knew {seen.noticed:.2f} s later that a client had left"
-        yield ok("disconnect", text)
+        yield _ok("disconnect", text)
