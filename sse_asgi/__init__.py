@@ -13,7 +13,7 @@ from .asgi import (
     done,
     drain,
 )
-from .errors import EventTooLarge, Refusal, SendTimeout, SSEError
+from .errors import EventTooLarge, PublishError, Refusal, SendTimeout, SSEError
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "EventTooLarge",
     "JSONServerSentEvent",
     "MessageEvent",
+    "PublishError",
     "Refusal",
     "SSEError",
     "SendTimeout",

@@ -8,6 +8,7 @@ from .cors import CORS
 from .loop import drain, use_clock
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
+from .ready import ReadyContent
 from .reconnect import DONE_ID, busy, done
 from .stream import EventStream
 from .summary import CloseReason, StreamSummary
@@ -25,6 +26,7 @@ __all__ = [
     "Fields",
     "Handler",
     "Notice",
+    "ReadyContent",
     "StreamKeywords",
     "StreamOptions",
     "StreamSummary",
