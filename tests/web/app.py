@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 import anyio
 
 from sse_asgi import CORS, Connection, EventSourceApp, Refusal, busy, done
+from sse_asgi.broadcast import Hub, Subscription
 from sse_asgi.web import ClientScript
 from tests.servers.apps import LiveApp, Send
 
@@ -51,9 +52,11 @@ class WebApp(LiveApp):
             "/brief": EventSourceApp(lambda connection: ["no id"], retry=100),
             "/gapped": EventSourceApp(gapped),
             "/ticket": EventSourceApp(self.ticket, retry=100),
+            "/hub": EventSourceApp(self.news, start_timeout=0, farewell_retry=(100, 100)),
             "/posted": EventSourceApp(self.posted, methods=["POST"]),
         }
         self._script = ClientScript()
+        self._hub = Hub()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, or the lifespan."""
@@ -70,6 +73,13 @@ class WebApp(LiveApp):
             await self._script(scope, receive, send)
         elif path == "/control/requests":
             await respond(send, "application/json", json.dumps(self._requests[key]).encode())
+        elif path == "/control/publish":
+            await respond(
+                send, "text/plain", (await self._hub.publish("news", query["text"])).encode()
+            )
+        elif path == "/control/drain":
+            self._streams["/hub"].drain()
+            await respond(send, "text/plain", b"")
         elif path == "/raw":
             await self.raw(key, send)
         elif path == "/shared":
@@ -119,6 +129,10 @@ class WebApp(LiveApp):
         yield connection.body.decode()
         async for text in self.steered(connection):
             yield text
+
+    def news(self, connection: Connection) -> Subscription:
+        """Follow a hub."""
+        return self._hub.subscribe("news", last_event_id=connection.last_event_id)
 
     async def ticket(self, connection: Connection) -> AsyncIterator[dict[str, str]]:
         """Take each ticket once."""
