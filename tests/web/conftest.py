@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,35 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Return a function that runs the app on uvicorn, on a given port or a free one."""
+    """Return a function that runs the app, for servers that are to die."""
+    with servers(tmp_path) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Run the app for all tests of a module, which have keys of their own."""
+    with servers(tmp_path_factory.mktemp("server")) as run:
+        yield run()
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Run the app on another port, which is another origin, but has the same cookies."""
+    with servers(tmp_path_factory.mktemp("other")) as run:
+        yield run()
+
+
+@contextmanager
+def servers(directory: Path) -> Iterator[Serve]:
+    """Yield a function that runs the app on uvicorn, on a given port or a free one."""
     begin = str(time.time())
 
     with ExitStack() as stack:
 
         def run(port: int | None = None) -> ServerProcess:
             port = port or free_port()
-            log = tmp_path / f"uvicorn-{time.monotonic_ns()}.log"
+            log = directory / f"uvicorn-{time.monotonic_ns()}.log"
             command = ("-m", "uvicorn", "--http", "h11", "--port", str(port), "tests.web.app:app")
             process = ServerProcess(command, port, log, {"SSE_ASGI_TEST_BEGIN": begin})
             stack.enter_context(process)

@@ -29,12 +29,6 @@ OPEN = "() => streams.filter((source) => source.readyState === 1).length"
 
 
 @pytest.fixture
-def server(serve: Serve) -> ServerProcess:
-    """Run the app."""
-    return serve()
-
-
-@pytest.fixture
 def page(browser: Browser, server: ServerProcess) -> Iterator[Page]:
     """Open an empty page of the app's."""
     with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
@@ -81,16 +75,16 @@ def test_stream_that_the_server_ends_is_resumed_after_the_time_it_was_told(
     assert all(0.2 <= b["at"] - a["at"] < 2 for a, b in pairwise(made))
 
 
-def test_stream_is_resumed_after_the_server_was_killed(
-    page: Page, server: ServerProcess, serve: Serve
-) -> None:
-    page.evaluate("() => follow(new EventSource('/clock'), 'tick')")
-    wait(page, "() => seen.length >= 5")
-    server.kill()
-    before = wait(page, "() => states.includes('error') && seen.length")
-    serve(server.port)
-    numbers = wait(page, "(before) => seen.length > before + 20 && seen", before)
-    assert is_consecutive(numbers)
+def test_stream_is_resumed_after_the_server_was_killed(browser: Browser, serve: Serve) -> None:
+    server = serve()
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        page.evaluate("() => follow(new EventSource('/clock'), 'tick')")
+        wait(page, "() => seen.length >= 5")
+        server.kill()
+        before = wait(page, "() => states.includes('error') && seen.length")
+        serve(server.port)
+        numbers = wait(page, "(before) => seen.length > before + 20 && seen", before)
+        assert is_consecutive(numbers)
 
 
 def test_stream_that_is_done_is_never_asked_for_again(page: Page, server: ServerProcess) -> None:
@@ -140,25 +134,19 @@ def test_events_of_a_post_arrive_while_it_runs(page: Page, server: ServerProcess
 # -- other origins ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def other(page: Page, serve: Serve) -> ServerProcess:
-    """Run the app on another port, which is another origin for the page, but has its cookies."""
-    server = serve()
-    page.context.add_cookies([{"name": "who", "value": "me", "url": "http://127.0.0.1/"}])
-    return server
-
-
 def shared(server: ServerProcess, key: str, origin: ServerProcess, more: str = "") -> str:
     query = f"key={key}&origin=http://127.0.0.1:{origin.port}{more}"
     return f"http://127.0.0.1:{server.port}/shared?{query}"
 
 
+COOKIE: Any = {"name": "who", "value": "me", "url": "http://127.0.0.1/"}
 FOLLOW = "([url, options]) => void follow(new EventSource(url, options), 'message')"
 
 
 def test_stream_of_another_origin_is_read_and_resumed_without_preflight(
     page: Page, server: ServerProcess, other: ServerProcess
 ) -> None:
+    page.context.add_cookies([COOKIE])
     page.evaluate(FOLLOW, [shared(other, "plain", server), {}])
     assert wait(page, "() => seen.length >= 2 && seen.slice(0, 2)") == ["none", "none"]
     made = requests(other, "plain")
@@ -169,6 +157,7 @@ def test_stream_of_another_origin_is_read_and_resumed_without_preflight(
 def test_cookies_go_to_another_origin_where_the_policy_allows_it(
     page: Page, server: ServerProcess, other: ServerProcess
 ) -> None:
+    page.context.add_cookies([COOKIE])
     page.evaluate(FOLLOW, [shared(other, "a", server, "&credentials=1"), {"withCredentials": True}])
     assert wait(page, "() => seen[0]") == "who=me"
     assert {request["method"] for request in requests(other, "a")} == {"GET"}

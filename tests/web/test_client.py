@@ -46,16 +46,11 @@ def following(
         yield page
 
 
-@pytest.fixture
-def server(serve: Serve) -> ServerProcess:
-    """Run the app."""
-    return serve()
-
-
 @pytest.mark.needs("nginx")
 def test_three_seconds_of_502_lose_nothing_and_repeat_nothing(
-    browser: Browser, server: ServerProcess, serve: Serve, tmp_path: Path
+    browser: Browser, serve: Serve, tmp_path: Path
 ) -> None:
+    server = serve()
     with (
         nginx(server.port, tmp_path) as proxy,
         following(browser, proxy.port, "/clock", "tick", longest=1000) as page,
@@ -73,7 +68,8 @@ def test_three_seconds_of_502_lose_nothing_and_repeat_nothing(
         assert "closed" not in page.evaluate("states")
 
 
-def test_frozen_server_is_left_and_found_again(browser: Browser, server: ServerProcess) -> None:
+def test_frozen_server_is_left_and_found_again(browser: Browser, serve: Serve) -> None:
+    server = serve()
     with following(browser, server.port, "/clock?key=frozen", "tick", silence=1500) as page:
         wait(page, "() => seen.length >= 5")
         server.signal(signal.SIGSTOP)

@@ -39,12 +39,6 @@ def examine(url: str, *arguments: str, seconds: float = 2) -> tuple[int, dict[st
     return process.returncode, {row["topic"]: row for row in rows}
 
 
-@pytest.fixture
-def server(serve: Serve) -> ServerProcess:
-    """Run the app on uvicorn with h11, as nginx's HTTP/1.0 request makes a difference there."""
-    return serve()
-
-
 @pytest.mark.needs("hypercorn", "nginx")
 def test_demo_is_fine_also_behind_nginx_and_knows_at_once_who_has_left(tmp_path: Path) -> None:
     with running(tmp_path) as demo, nginx(demo.port, tmp_path) as proxy:
@@ -101,7 +95,8 @@ def test_demo_behind_haproxy_is_examined(tmp_path: Path) -> None:
     assert found["disconnect"]["level"] == "ok"
 
 
-def test_page_is_not_a_stream_and_a_dead_server_is_told(server: ServerProcess) -> None:
+def test_page_is_not_a_stream_and_a_dead_server_is_told(serve: Serve) -> None:
+    server = serve()
     status, found = examine(f"http://127.0.0.1:{server.port}/")
     assert status == 1
     assert list(found) == ["stream"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,19 +31,25 @@ SOURCES = {
 }
 
 
-@pytest.fixture
-def server(serve: Serve) -> ServerProcess:
-    """Run the app."""
-    return serve()
-
-
 @pytest.fixture(params=SOURCES)
-def page(request: pytest.FixtureRequest, browser: Browser, server: ServerProcess) -> Iterator[Page]:
+def source(request: pytest.FixtureRequest) -> str:
+    """Return what makes the client."""
+    return SOURCES[request.param]
+
+
+@contextmanager
+def following(browser: Browser, server: ServerProcess, source: str) -> Iterator[Page]:
     """Open a page that follows the hub."""
     with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
-        source = SOURCES[request.param]
         page.evaluate(f"async () => void follow({source}, 'position', 'gap', 'message')")
         wait(page, "() => seen.length === 1")
+        yield page
+
+
+@pytest.fixture
+def page(browser: Browser, server: ServerProcess, source: str) -> Iterator[Page]:
+    """Open a page that follows the hub of the server of all tests."""
+    with following(browser, server, source) as page:
         yield page
 
 
@@ -81,12 +88,14 @@ def test_client_that_has_seen_no_event_yet_misses_none_either(
 
 
 def test_page_is_told_that_the_log_was_lost_with_the_server(
-    page: Page, server: ServerProcess, serve: Serve
+    browser: Browser, serve: Serve, source: str
 ) -> None:
-    publish(server, "a")
-    wait(page, "() => seen.length === 2")
-    server.kill()
-    wait(page, "() => states.includes('error')")
-    serve(server.port)
-    found = wait(page, "() => seen.find((data) => data.includes('reason'))")
+    server = serve()
+    with following(browser, server, source) as page:
+        publish(server, "a")
+        wait(page, "() => seen.length === 2")
+        server.kill()
+        wait(page, "() => states.includes('error')")
+        serve(server.port)
+        found = wait(page, "() => seen.find((data) => data.includes('reason'))")
     assert json.loads(found) == {"reason": "reset", "lost": None}
