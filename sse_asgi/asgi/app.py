@@ -19,7 +19,6 @@ from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
-from .reconnect import is_done
 from .response import ClientGone, Send
 from .session import DISCONNECTS, Receive
 from .stream import check_scope, refuse, serve
@@ -96,8 +95,6 @@ class EventSourceApp:
                 raise self._cors.answer_preflight(connection, self._methods)
             if connection.method not in self._methods:
                 raise Refusal(405, headers={"allow": ", ".join(self._methods)})
-            if is_done(connection):
-                raise Refusal(204)
             if connection.method not in ("GET", "HEAD"):
                 connection.body = await self._read_body(receive)
         except Refusal as refusal:

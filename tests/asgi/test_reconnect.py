@@ -105,7 +105,7 @@ async def test_any_other_client_is_served(request_fields: Any) -> None:
     assert peer.body == b"data: a\n\n"
 
 
-async def test_client_that_is_stopped_takes_nobodys_place() -> None:
+async def test_client_that_is_stopped_needs_no_room() -> None:
     app = EventSourceApp(called, max_connections=1)
     limits: Any = app._limits
     limits._open = 1
