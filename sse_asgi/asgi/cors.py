@@ -39,7 +39,7 @@ class CORS:
     :raises ValueError: an origin is none, or can never match; or ``"*"`` comes with credentials
     """
 
-    __slots__ = ("_allow", "_credentials", "_origins", "_preflight")
+    __slots__ = ("_credentials", "_origins", "_preflight")
 
     def __init__(
         self,
