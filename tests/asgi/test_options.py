@@ -70,6 +70,7 @@ BAD_OPTIONS: list[tuple[str, object, type[Exception], str]] = [
     ("headers", {"proxy-connection": "x"}, ValueError, "'proxy-connection' must not be set"),
     ("headers", {"content-length": "1"}, ValueError, "'content-length' must not be set"),
     ("headers", {"transfer-encoding": "x"}, ValueError, "'transfer-encoding' must not be set"),
+    ("retry", 0, ValueError, "retry must not be 0"),
     ("retry", -1, ValueError, "retry"),
     ("retry", 1.5, TypeError, "retry"),
     ("retry", True, TypeError, "retry"),

@@ -82,8 +82,8 @@ def test_frozen_server_is_left_and_found_again(browser: Browser, serve: Serve) -
 
 
 def test_named_pings_keep_a_silent_stream(browser: Browser, server: ServerProcess) -> None:
-    with following(browser, server.port, "/silent", "ping", silence=1200) as page:
-        wait(page, "() => seen.length >= 4")  # two seconds
+    with following(browser, server.port, "/silent", "ping", silence=2000) as page:
+        wait(page, "() => seen.length >= 6")  # three seconds
         assert page.evaluate("streams.length") == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_keep_alives_are_counted_and_a_compressing_proxy_is_seen(
     with nginx(server.port, tmp_path, *directives) as proxy:
         status, found = examine(f"http://127.0.0.1:{proxy.port}/pinged?key=doctor")
     assert status == 0
-    assert "one about every 0.5 s" in found["keep-alive"]["text"]
+    assert re.search(r"one about every 0\.[4-9] s", found["keep-alive"]["text"])
     assert found["compression"]["text"].startswith("gzip")
 
 

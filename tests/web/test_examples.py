@@ -107,4 +107,6 @@ def test_page_that_posts_shows_the_answer_word_by_word(browser: Browser, tmp_pat
         page.click("button")
         wait(page, "() => seen.at(-1)?.endsWith(')')")
         shown: Any = page.evaluate("seen")
-    assert shown == ["one ", "one two ", "one two three ", "one two three (3 words)"]
+    assert shown[-1] == "one two three (3 words)"
+    assert len(shown) > 1
+    assert all(shown[-1].startswith(text) for text in shown)
