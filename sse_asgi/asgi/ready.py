@@ -54,10 +54,13 @@ def is_ready_content(content: object) -> TypeGuard[ReadyContent]:
 class Delivery:
     """Brings what is ready to one session's client (a :class:`~.pump.Deliverable`)."""
 
-    __slots__ = ("_content", "_left", "_over", "_session", "task")
+    __slots__ = ("_content", "_first", "_left", "_over", "_pump", "_response", "_session", "task")
 
     def __init__(self, session: Session, content: ReadyContent) -> None:
         self._session = session
+        self._response = session.response
+        self._first = session.options.first
+        self._pump = session.loop.pump
         self._content = content
         self._over = False
         self._left: anyio.Event | None = None
@@ -65,7 +68,7 @@ class Delivery:
 
     def wake(self) -> None:
         """Have the event loop's pump deliver what is ready."""
-        self._session.loop.pump.add(self)
+        self._pump.add(self)
 
     def deliver(self) -> Coroutine[Any, Any, bool]:
         """Send what is ready, with the head if that is still to come; False: the content has ended.
@@ -73,8 +76,7 @@ class Delivery:
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         :raises Exception: what the content raised
         """
-        session = self._session
-        return session.response.write_ready(self._content, self.wake, session.options.first)
+        return self._response.write_ready(self._content, self.wake, self._first)
 
     def ended(self, error: BaseException | None) -> None:
         """Tell the session that the content has ended, or what :meth:`deliver` raised."""
@@ -95,7 +97,7 @@ class Delivery:
         :raises Exception: what the content raised
         """
         self._over = True
-        self._session.response.halt()
+        self._response.halt()
         try:
             self._content.when_ready(None)
             task, self.task = self.task, None
