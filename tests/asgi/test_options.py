@@ -161,7 +161,7 @@ GOOD_OPTIONS: list[dict[str, Any]] = [
     {"headers": {}},
     {"headers": (pair for pair in [("X-A", "é\tx")])},
     {"headers": [("a", ""), ("a", "b c")]},
-    {"retry": 0},
+    {"retry": 1},
     {"retry": 10**18 - 1},
     {"farewell_retry": None},
     {"farewell_retry": (0, 0)},
