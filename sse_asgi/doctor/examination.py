@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
 
+from ..asgi import DONE_ID
 from ..wire import EventDecoder, MessageEvent
 from .exchange import Exchange, negotiate, split_url
 from .observation import Arrival, Ending, Observation, Resumption
@@ -64,6 +65,8 @@ class Examiner:
             seen = replace(seen, negotiated=negotiate(seen.url, self.context, PATIENCE))
         if seen.status != 200:
             return seen
+        if seen.ids and seen.ids[-1] == DONE_ID:
+            seen = replace(seen, stops=self._stops(seen.url))
         if len(seen.ids) > 1:
             seen = replace(seen, resumption=self._resume(seen.url, *seen.ids[:2]))
         if any(_count_of(event) is not None for event in seen.events):
@@ -128,6 +131,11 @@ class Examiner:
             has_members=body.has_members,
             seconds=seconds,
         )
+
+    def _stops(self, url: str) -> bool:
+        with self._open(url, Last_Event_ID=DONE_ID) as exchange:
+            head = exchange.head(PATIENCE)
+            return head is not None and head.status == 204
 
     def _resume(self, url: str, asked: str, expected: str) -> Resumption:
         with self._open(url, Last_Event_ID=asked) as exchange:

@@ -88,7 +88,9 @@ def _kind(seen: Observation) -> Iterator[Finding]:
         text = f"the charset is {charset}: browsers know UTF-8 only here, and Chromium gives up"
         yield _trouble("stream", text, "send 'Content-Type: text/event-stream'")
     else:
-        yield _ok("stream", f"it is an event stream: {seen.status}, {kind}")
+        made_by = [seen.headers[name] for name in ("server", "via") if name in seen.headers]
+        by = f", from {' via '.join(made_by)}" if made_by else ""
+        yield _ok("stream", f"it is an event stream: {seen.status}, {kind}{by}")
 
 
 def _advice_for(status: int) -> str:
@@ -161,6 +163,11 @@ def _ending(seen: Observation) -> Iterator[Finding]:
         yield _trouble(
             "end", text, "look for an error in the server's log, or a proxy's time limit"
         )
+    elif seen.stops:
+        yield _ok("end", "the stream is complete (done), and who comes back is stopped with 204")
+    elif seen.stops is not None:
+        text = "the stream is complete (done), but who comes back is served again"
+        yield _trouble("end", text, "answer 204 to its ID, as an EventSourceApp does")
     elif seen.ending is Ending.CLEAN:
         text = f"the stream ended after {seen.seconds:.1f} s; a browser comes back to it"
         yield _note("end", text, "if it is complete, let its last event be done()")

@@ -66,6 +66,8 @@ class Observation:
     :param retry: the reconnection time that the stream has set, in milliseconds
     :param coding: the content coding that a browser would have got; ``""``: none
     :param has_members: the body goes on after the end of its first gzip member
+    :param stops: whether who has seen the last event, made by :func:`~sse_asgi.done`, is answered
+        with 204 when it comes back; None: there was no such event
     :param noticed: how long after another client had left the server knew; None: not to be seen;
         infinity: it did not within some seconds
     """
@@ -83,6 +85,7 @@ class Observation:
     coding: str = ""
     has_members: bool = False
     resumption: Resumption | None = None
+    stops: bool | None = None
     noticed: float | None = None
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sse_asgi import DONE_ID
 from sse_asgi.__main__ import main
 from tests.servers.process import free_port
 
@@ -70,6 +71,19 @@ def test_gap_event_is_an_answer(capsys: CaptureFixture) -> None:
     with answering(answer) as url:
         status, found = findings(capsys, url)
     assert (status, found["resume"]["level"]) == (0, "note")
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_complete_stream_is_asked_for_again(capsys: CaptureFixture, stops: bool) -> None:
+    def answer(head: str) -> bytes:
+        if stops and f"Last-Event-ID: {DONE_ID}\r\n" in head:
+            return b"HTTP/1.1 204 No Content\r\n\r\n"
+        return plain(b"event: done\nid: %s\ndata: 1\n\n" % DONE_ID.encode())(head)
+
+    with answering(answer) as url:
+        status, found = findings(capsys, url)
+    assert status == (0 if stops else 1)
+    assert ("204" in found["end"]["text"]) is stops
 
 
 def compressed(body: bytes, coding: bytes) -> Callable[[str], bytes]:

@@ -161,6 +161,14 @@ def test_keep_alive(seen: dict[str, Any], level: Level, text: str) -> None:
         ("start", {"arrivals": arrivals(2.5)}, Level.NOTE, "Firefox is not open"),
         ("end", {"ending": Ending.CUT, "seconds": 7.0}, Level.TROUBLE, "cut after 7.0 s"),
         ("end", {"ending": Ending.CLEAN}, Level.NOTE, "a browser comes back"),
+        ("end", {"ending": Ending.CLEAN, "stops": True}, Level.OK, "stopped with 204"),
+        ("end", {"ending": Ending.CLEAN, "stops": False}, Level.TROUBLE, "served again"),
+        (
+            "stream",
+            {"headers": {**HEADERS, "server": "nginx/1.22", "via": "1.1 varnish"}},
+            Level.OK,
+            "text/event-stream, from nginx/1.22 via 1.1 varnish",
+        ),
         ("compression", {"coding": "gzip"}, Level.OK, "gzip"),
         ("compression", {"coding": "gzip", "has_members": True}, Level.TROUBLE, "the first only"),
         (
