@@ -110,7 +110,7 @@ def _start(seen: Observation) -> Iterator[Finding]:
         yield _note("start", text, "send a comment at once, as this library does by itself")
     else:
         yield _ok(
-            "start", f"the head came after {seen.head_at:.2f} s, its first byte {first:.2f} s"
+            "start", f"the head came after {seen.head_at:.2f} s, the first byte after {first:.2f} s"
         )
 
 

@@ -52,7 +52,7 @@ export class SteadyEventSource extends EventTarget {
     };
     source.onerror = () => {
       this.dispatchEvent(new Event("error"));
-      if (source.readyState === 2) this.#ask(); else this.#watch();  // the browser tries again itself
+      if (source.readyState < 2 || this.#closed) this.#watch(); else this.#ask();
     };
   }
   #take = ({ type, data, origin, lastEventId }) => {

@@ -90,6 +90,7 @@ class WebApp(LiveApp):
     def _log(self, scope: Any, key: str) -> None:
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         request = {"at": time.monotonic(), "method": scope["method"], "headers": headers}
+        request["path"] = scope["path"]
         request["query"] = scope["query_string"].decode()
         self._requests[key].append(request)
 

@@ -154,6 +154,20 @@ def test_close_ends_everything(browser: Browser, server: ServerProcess) -> None:
         assert page.evaluate("streams.map((source) => source.readyState)") == [2]
 
 
+def test_close_at_an_error_asks_for_nothing_more(browser: Browser, server: ServerProcess) -> None:
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        page.evaluate(
+            """async () => {
+                const { SteadyEventSource } = await import("/sse.js");
+                const source = follow(new SteadyEventSource("/nothing-here?key=error"));
+                source.addEventListener("error", () => source.close());
+            }"""
+        )
+        wait(page, "() => states.includes('error')")
+        page.evaluate("() => fetch('/?key=error')")  # the last one, whatever else was asked for
+    assert [request["path"] for request in requests(server, "error")] == ["/nothing-here", "/"]
+
+
 def test_pasted_script_works_in_a_page_without_modules(
     browser: Browser, server: ServerProcess
 ) -> None:
