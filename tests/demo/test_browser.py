@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.needs("chromium", "playwright", "hypercorn"),
+    pytest.mark.parts,
     pytest.mark.timeout(120),
     pytest.mark.xdist_group("browser"),
 ]
