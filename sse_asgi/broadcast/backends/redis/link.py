@@ -1,0 +1,160 @@
+"""One connection to the engine. Nothing on it is ever repeated, and every wait is bounded."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from coredis.connection import BaseConnection
+from coredis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+    UnblockedError,
+)
+
+from .script import Script
+
+__all__ = ["PASSING", "TIMEOUT", "Link", "Refused", "is_passing"]
+
+TIMEOUT: Final = 3.0
+"""Seconds to connect within, and to answer a command within."""
+
+PASSING: Final = (RedisError, OSError, anyio.ClosedResourceError, anyio.BrokenResourceError)
+"""What a link raises of outages. A :exc:`TimeoutError` is an :exc:`OSError`."""
+
+_PASSING_ANSWERS: Final = (
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    ReadOnlyError,
+    TryAgainError,
+    UnblockedError,
+)
+# Answers that have no exception of their own in coredis.
+_PASSING_CODES: Final = ("BUSY ", "MASTERDOWN ", "MISCONF ", "NOREPLICAS ")
+
+
+class Refused(Exception):
+    """The engine cannot be used as it is: waiting does not help."""
+
+
+def is_passing(error: RedisError) -> bool:
+    """Whether the engine may well answer otherwise later, or on another connection."""
+    if isinstance(error, _PASSING_ANSWERS):
+        # A certificate that is not trusted now will not be in a second.
+        return not isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    return str(error).startswith(_PASSING_CODES)
+
+
+class Link(TaskStatus[None]):
+    """A connection that is made once. Commands of several tasks follow each other without waiting.
+
+    The client's own pool is not used: in coredis 6.9 it loses a place whenever a connection dies in
+    a blocking command or while it is made, and hangs for good when the last one is lost.
+    """
+
+    def __init__(self, connection: BaseConnection) -> None:
+        self._connection = connection
+        self._scope = anyio.CancelScope()
+        self._status: TaskStatus[None] | None = None
+        self.closed = anyio.Event()
+        """Set once the connection is gone."""
+
+    @classmethod
+    async def open(cls, tasks: TaskGroup, connection: BaseConnection) -> Link:
+        """Connect; the connection's task runs in ``tasks``.
+
+        :raises Refused: the engine does not let us in, or is too old
+        :raises Exception: whatever :data:`PASSING` names
+        """
+        link = cls(connection)
+        try:
+            with anyio.fail_after(2 * TIMEOUT):
+                await tasks.start(link._run)
+            link._check_version()
+        except RedisError as error:
+            if is_passing(error):
+                raise
+            raise Refused(_reason(error)) from error
+        finally:
+            if link._status is not None:
+                link.close()
+        return link
+
+    async def _run(self, *, task_status: TaskStatus[None]) -> None:
+        """Be the connection's task, whose end is told by :attr:`closed` once it is made."""
+        self._status = task_status
+        try:
+            with self._scope:
+                await self._connection.run(task_status=self)
+        except Exception:
+            if self._status is not None:
+                raise
+        finally:
+            self.closed.set()
+
+    def started(self, value: None = None) -> None:
+        """Note that the connection is made, for the client that makes it."""
+        status, self._status = self._status, None
+        if status is not None:
+            status.started()
+
+    def _check_version(self) -> None:
+        version = self._connection.server_version or "0"
+        if int(version.partition(".")[0]) < 7:
+            self.close()
+            raise Refused(f"Redis 7.0 or above is needed, or Valkey, not Redis {version}")
+
+    def close(self) -> None:
+        """Close at once; who waits for an answer gets an exception."""
+        self._scope.cancel()
+
+    async def command(self, name: bytes, *arguments: str | bytes | int, wait: float = 0) -> Any:
+        """Return the answer to a command that may block for ``wait`` seconds.
+
+        A connection that does not answer in time, or is lost meanwhile, is closed.
+
+        :raises Refused: the engine answers that it will not do so
+        :raises Exception: whatever :data:`PASSING` names
+        """
+        try:
+            return await self._connection.create_request(name, *arguments, timeout=wait + TIMEOUT)
+        except NoScriptError:
+            raise
+        except RedisError as error:
+            if not is_passing(error):
+                raise Refused(_reason(error)) from error
+            self.close()
+            raise
+        except Exception:
+            self.close()
+            raise
+
+    async def script(
+        self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
+    ) -> Any:
+        """Run a script, which is sent only where the engine does not know it yet.
+
+        :raises Exception: as for :meth:`command`
+        """
+        try:
+            return await self.command(b"EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self.command(b"EVAL", script.source, len(keys), *keys, *arguments)
+
+
+def _reason(error: RedisError) -> str:
+    """Say what the engine answered, and what to do about the likeliest mistake."""
+    if isinstance(error, AuthenticationError):
+        return f"{error} (username and password come from the URL or the options)"
+    return f"{error}"
