@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .decoder import EventDecoder, MessageEvent
-from .encoder import EncodedBatch, Encoder, encode_comment
+from .encoder import EncodedBatch, Encoder, encode_comment, event_of
 from .event import JSONServerSentEvent, ServerSentEvent
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "MessageEvent",
     "ServerSentEvent",
     "encode_comment",
+    "event_of",
 ]
