@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -13,16 +14,18 @@ Node = tuple[str, int]
 """A host and a port."""
 
 # Whether the scheme asks for TLS, and how the primary is found.
-_SCHEMES: Final = (
-    ("redis", False, "direct"),
-    ("rediss", True, "direct"),
-    ("valkey", False, "direct"),
-    ("valkeys", True, "direct"),
-    ("unix", False, "direct"),
-    ("redis+sentinel", False, "sentinel"),
-    ("rediss+sentinel", True, "sentinel"),
-    ("redis+cluster", False, "cluster"),
-    ("rediss+cluster", True, "cluster"),
+_SCHEMES: Final = MappingProxyType(
+    {
+        "redis": (False, "direct"),
+        "rediss": (True, "direct"),
+        "valkey": (False, "direct"),
+        "valkeys": (True, "direct"),
+        "unix": (False, "direct"),
+        "redis+sentinel": (False, "sentinel"),
+        "rediss+sentinel": (True, "sentinel"),
+        "redis+cluster": (False, "cluster"),
+        "rediss+cluster": (True, "cluster"),
+    }
 )
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
@@ -57,12 +60,10 @@ class Address:
         if not isinstance(url, str):
             raise TypeError(f"url must be a string, not {type(url).__name__}")
         parts = urlsplit(url)
-        for scheme, tls, kind in _SCHEMES:
-            if parts.scheme == scheme:
-                break
-        else:
-            known = ", ".join(f"{scheme}://" for scheme, *_ in _SCHEMES)
+        if parts.scheme not in _SCHEMES:
+            known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
             raise ValueError(f"url must begin with one of {known}, not {parts.scheme!r}")
+        tls, kind = _SCHEMES[parts.scheme]
         if parts.fragment:
             raise ValueError("url must have no fragment: write # in a password as %23")
         userinfo, _, hosts = parts.netloc.rpartition("@")

@@ -15,14 +15,15 @@ from anyio.abc import TaskGroup
 
 from ....errors import PublishError
 from ...backend import Page
-from ...history import History, check_age, check_count
+from ...bounds import check_age, check_count
+from ...history import History
 from ...position import Position
 from .address import Address
-from .channel import Backoff, Channel
 from .link import PASSING, Link, Refused
 from .log import Log, Record
-from .pages import Pages
+from .pages import PAGE_SIZE, Pages
 from .primary import Primary
+from .shared import Backoff, SharedLink
 
 __all__ = ["RedisBackend"]
 
@@ -60,7 +61,7 @@ class RedisBackend:
     :param password: instead of the one in the URL
     :param sentinel_username: for the sentinels
     :param sentinel_password: for the sentinels
-    :param ca_file: certificates (PEM) of the authorities to trust, with TLS; by default the system's
+    :param ca_file: certificates (PEM) of the authorities to trust, with TLS; the system's if None
     :param ssl_context: instead of ``ca_file``, for client certificates and all else
     :raises TypeError: a parameter is of the wrong type
     :raises ValueError: a parameter is out of its range
@@ -109,7 +110,7 @@ class RedisBackend:
         self._memory = memory_events, memory_bytes
         self._publish_timeout = publish_timeout
         self._block = block
-        self._channel = Channel()
+        self._shared = SharedLink()
         self._pages = Pages(self._fetch, memory_bytes // 4)
         self._newest = ("", 0, "")  # epoch, sequence and token of the history's newest entry
         self._trouble = ""
@@ -133,14 +134,14 @@ class RedisBackend:
         with anyio.move_on_after(self._publish_timeout):
             while True:
                 try:
-                    link = await self._channel.link()
+                    link = await self._shared.get()
                     return await self._log.publish(link, topic, block, token)
                 except PASSING as error:
                     cause = error
                 except Refused as error:
                     raise PublishError(f"the engine refuses: {error}", token) from error
                 await anyio.sleep(backoff.next())
-        cause = cause or self._channel.trouble
+        cause = cause or self._shared.trouble
         because = f": {cause}" if cause is not None else ""
         raise PublishError(
             f"outcome unknown: no answer within {self._publish_timeout:g} s{because}", token
@@ -149,16 +150,23 @@ class RedisBackend:
     async def read(self, after: Position, limit: int) -> Page:
         """Return at most ``limit`` entries after a position; none in another life of the log."""
         epoch, sequence = after
-        if epoch != self.history.epoch:
-            return Page((), self.history.tip)
-        return await self._pages.after(epoch, sequence, limit)
+        for _ in range(2):
+            if epoch != self.history.epoch:
+                break
+            page = await self._pages.after(epoch, sequence, limit)
+            if page.entries or page.floor > sequence or sequence >= self.history.floor:
+                return page
+            # A page that was on its way when we asked for it may be older than what we ask for.
+        else:  # somebody has deleted entries
+            return Page((), (sequence // PAGE_SIZE + 1) * PAGE_SIZE)
+        return Page((), self.history.tip)
 
     async def _fetch(self, first: int, last: int) -> Page:
         """Fetch a page, as soon as the engine can be reached."""
         backoff = Backoff()
         while True:
             try:
-                link = await self._channel.link()
+                link = await self._shared.get()
                 if records := await self._log.range(link, first, last):
                     return Page([record.entry for record in records], first - 1)
                 oldest = await self._log.first_after(link, last)
@@ -188,8 +196,8 @@ class RedisBackend:
 
     def _note(self, error: Exception) -> None:
         """Log each trouble once, until it is over."""
-        if not self._channel.is_open:
-            self._channel.fail(error)
+        if not self._shared.is_open:
+            self._shared.fail(error)
         if str(error) != self._trouble:
             self._trouble = str(error)
             known = isinstance(error, (*PASSING, Refused))
@@ -198,12 +206,12 @@ class RedisBackend:
 
     async def _serve(self, link: Link, backoff: Backoff) -> None:
         """Lend the connection to those who publish and read, until it is lost."""
-        self._channel.lend(link)
+        self._shared.lend(link)
         backoff.reset()
         try:
             await link.closed.wait()
         finally:
-            self._channel.end()
+            self._shared.end()
 
     async def _follow(self, link: Link, backoff: Backoff) -> None:
         """Append what comes to the history, until the connection is lost."""

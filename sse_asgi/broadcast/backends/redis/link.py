@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
-from coredis.connection import BaseConnection
+from anyio.abc import ByteStream, TaskGroup, TaskStatus
+from coredis.connection import BaseConnection, TCPLocation, UnixDomainSocketLocation
 from coredis.exceptions import (
     AskError,
     AuthenticationError,
@@ -23,7 +24,7 @@ from coredis.exceptions import (
 
 from .script import Script
 
-__all__ = ["PASSING", "TIMEOUT", "Link", "Refused", "is_passing"]
+__all__ = ["PASSING", "TIMEOUT", "Link", "Refused", "Target", "is_passing"]
 
 TIMEOUT: Final = 3.0
 """Seconds to connect within, and to answer a command within."""
@@ -50,10 +51,50 @@ class Refused(Exception):
 
 def is_passing(error: RedisError) -> bool:
     """Whether the engine may well answer otherwise later, or on another connection."""
-    if isinstance(error, _PASSING_ANSWERS):
-        # A certificate that is not trusted now will not be in a second.
-        return not isinstance(error.__cause__, ssl.SSLCertVerificationError)
-    return str(error).startswith(_PASSING_CODES)
+    return isinstance(error, _PASSING_ANSWERS) or str(error).startswith(_PASSING_CODES)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server to connect to, and how to get in."""
+
+    location: TCPLocation | UnixDomainSocketLocation
+    context: ssl.SSLContext | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    db: int = 0
+
+    async def dial(self) -> ByteStream:
+        """Return a stream to the server."""
+        if isinstance(self.location, UnixDomainSocketLocation):
+            return await anyio.connect_unix(self.location.path)
+        host, port = self.location.host, self.location.port
+        if self.context is None:
+            return await anyio.connect_tcp(host, port)
+        return await anyio.connect_tcp(
+            host, port, ssl_context=self.context, tls_standard_compatible=False
+        )
+
+
+class _Connection(BaseConnection):
+    """The client's protocol on a stream that exists."""
+
+    def __init__(self, target: Target, stream: ByteStream) -> None:
+        super().__init__(
+            target.location,
+            stream_timeout=TIMEOUT,
+            username=target.username,
+            password=target.password,
+            db=target.db,
+            client_name="sse_asgi",
+        )
+        self._dialled = stream
+
+    async def _connect(self) -> ByteStream:
+        return self._dialled
+
+    def describe(self) -> str:
+        return f"<Connection to {self.location}>"
 
 
 class Link(TaskStatus[None]):
@@ -63,32 +104,31 @@ class Link(TaskStatus[None]):
     a blocking command or while it is made, and hangs for good when the last one is lost.
     """
 
-    def __init__(self, connection: BaseConnection) -> None:
-        self._connection = connection
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._scope = anyio.CancelScope()
         self._status: TaskStatus[None] | None = None
+        self._connection: BaseConnection | None = None
         self.closed = anyio.Event()
         """Set once the connection is gone."""
 
     @classmethod
-    async def open(cls, tasks: TaskGroup, connection: BaseConnection) -> Link:
+    async def open(cls, tasks: TaskGroup, target: Target) -> Link:
         """Connect; the connection's task runs in ``tasks``.
 
-        :raises Refused: the engine does not let us in, or is too old
+        :raises Refused: the server does not let us in, or is too old
         :raises Exception: whatever :data:`PASSING` names
         """
-        link = cls(connection)
+        link = cls(target)
         try:
-            with anyio.fail_after(2 * TIMEOUT):
-                await tasks.start(link._run)
-            link._check_version()
+            await tasks.start(link._run)
+        except ssl.SSLCertVerificationError as error:  # trusted neither now nor in a second
+            raise Refused(f"{target.location} shows a certificate not trusted: {error}") from error
         except RedisError as error:
             if is_passing(error):
                 raise
             raise Refused(_reason(error)) from error
-        finally:
-            if link._status is not None:
-                link.close()
+        link._check_version()
         return link
 
     async def _run(self, *, task_status: TaskStatus[None]) -> None:
@@ -96,6 +136,9 @@ class Link(TaskStatus[None]):
         self._status = task_status
         try:
             with self._scope:
+                with anyio.fail_after(TIMEOUT):
+                    stream = await self._target.dial()
+                self._connection = _Connection(self._target, stream)
                 await self._connection.run(task_status=self)
         except Exception:
             if self._status is not None:
@@ -110,6 +153,7 @@ class Link(TaskStatus[None]):
             status.started()
 
     def _check_version(self) -> None:
+        assert self._connection is not None
         version = self._connection.server_version or "0"
         if int(version.partition(".")[0]) < 7:
             self.close()
@@ -127,6 +171,7 @@ class Link(TaskStatus[None]):
         :raises Refused: the engine answers that it will not do so
         :raises Exception: whatever :data:`PASSING` names
         """
+        assert self._connection is not None
         try:
             return await self._connection.create_request(name, *arguments, timeout=wait + TIMEOUT)
         except NoScriptError:
@@ -141,7 +186,7 @@ class Link(TaskStatus[None]):
             raise
 
     async def script(
-        self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int
+        self, script: Script, keys: tuple[bytes, ...], *arguments: str | bytes | int
     ) -> Any:
         """Run a script, which is sent only where the engine does not know it yet.
 

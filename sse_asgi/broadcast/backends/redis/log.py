@@ -52,8 +52,9 @@ class Log:
     async def publish(self, link: Link, topic: str, block: bytes, token: str) -> Position:
         """Append an event unless its token is known; return its position."""
         limits = self._max_events, self._max_age_ms, _TOKEN_MS
-        keys = self.key, f"{self.key}:{token}"
-        answer = await link.script(PUBLISH, keys, new_epoch(), topic, block, token, *limits)
+        name = token.encode()
+        keys = self.key.encode(), self.key.encode() + b":" + name
+        answer = await link.script(PUBLISH, keys, new_epoch(), topic.encode(), block, name, *limits)
         epoch, _, sequence = answer.decode().partition("-")
         return Position(epoch, int(sequence))
 
@@ -62,7 +63,7 @@ class Log:
 
         :param newest: epoch, sequence and token of the newest entry that we know
         """
-        epoch, floor, tip = await link.script(CHECK, (self.key,), new_epoch(), *newest)
+        epoch, floor, tip = await link.script(CHECK, (self.key.encode(),), new_epoch(), *newest)
         return State(epoch.decode(), floor, tip)
 
     async def newest(

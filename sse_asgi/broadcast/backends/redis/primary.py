@@ -7,17 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from anyio.abc import TaskGroup
-from coredis.connection import (
-    BaseConnection,
-    TCPConnection,
-    TCPLocation,
-    UnixDomainSocketConnection,
-    UnixDomainSocketLocation,
-)
+from coredis.connection import TCPLocation, UnixDomainSocketLocation
 from coredis.exceptions import ConnectionError  # noqa: A004
 
 from .address import Address, Node
-from .link import PASSING, TIMEOUT, Link, Refused
+from .link import PASSING, Link, Refused, Target
 
 __all__ = ["Primary"]
 
@@ -59,7 +53,7 @@ class Primary:
             node = await self._ask(tasks, self._ask_cluster)
         else:
             (node,) = self._nodes
-        link = await Link.open(tasks, self._connection(node, self._credentials))
+        link = await Link.open(tasks, self._target(node))
         try:
             server = await link.command(b"HELLO")
             if server[b"mode"] == b"cluster" and self._address.kind != "cluster":
@@ -72,25 +66,10 @@ class Primary:
             raise
         return link
 
-    def _connection(
-        self,
-        node: Node | None,
-        credentials: tuple[str | None, str | None],
-        db: int | None = None,
-    ) -> BaseConnection:
-        username, password = credentials
-        options: Any = {
-            "username": username,
-            "password": password,
-            "db": self._address.db if db is None else db,
-            "connect_timeout": TIMEOUT,
-            "stream_timeout": TIMEOUT,
-            "client_name": "sse_asgi",
-        }
-        if node is None:
-            location = UnixDomainSocketLocation(self._address.path or "")
-            return UnixDomainSocketConnection(location, **options)
-        return TCPConnection(TCPLocation(*node), ssl_context=self._context, **options)
+    def _target(self, node: Node | None) -> Target:
+        path = self._address.path
+        location = TCPLocation(*node) if node is not None else UnixDomainSocketLocation(path or "")
+        return Target(location, self._context, *self._credentials, self._address.db)
 
     async def _ask(
         self, tasks: TaskGroup, question: Callable[[TaskGroup, Node], Awaitable[Node]]
@@ -105,7 +84,8 @@ class Primary:
         raise ConnectionError(f"nobody tells where the primary of {self} is") from error
 
     async def _ask_sentinel(self, tasks: TaskGroup, node: Node) -> Node:
-        link = await Link.open(tasks, self._connection(node, self._sentinel_credentials, db=0))
+        target = Target(TCPLocation(*node), self._context, *self._sentinel_credentials)
+        link = await Link.open(tasks, target)
         try:
             service = self._address.service
             answer = await link.command(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", service)
@@ -117,7 +97,7 @@ class Primary:
         return host.decode(), int(port)
 
     async def _ask_cluster(self, tasks: TaskGroup, node: Node) -> Node:
-        link = await Link.open(tasks, self._connection(node, self._credentials))
+        link = await Link.open(tasks, self._target(node))
         try:
             slot = await link.command(b"CLUSTER", b"KEYSLOT", self._key)
             ranges = await link.command(b"CLUSTER", b"SLOTS")

@@ -9,14 +9,14 @@ import anyio
 
 from .link import Link, Refused
 
-__all__ = ["Backoff", "Channel"]
+__all__ = ["Backoff", "SharedLink"]
 
 _SHORTEST: Final = 0.02
 _LONGEST: Final = 1.0
 
 
 class Backoff:
-    """Longer and longer pauses between attempts, with jitter so that no two processes march in step."""
+    """Longer and longer pauses between attempts, with jitter: no two processes march in step."""
 
     def __init__(self) -> None:
         self._pause = _SHORTEST
@@ -31,7 +31,7 @@ class Backoff:
         self._pause = _SHORTEST
 
 
-class Channel:
+class SharedLink:
     """Where commands wait for a connection."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Channel:
         """Whether there is a connection."""
         return self._link is not None
 
-    async def link(self) -> Link:
+    async def get(self) -> Link:
         """Wait for a connection.
 
         :raises Refused: the engine is there, and refuses
