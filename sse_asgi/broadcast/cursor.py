@@ -91,7 +91,7 @@ class Cursor:
             return None
         if not self._begun:
             self._begun = True
-            return self._begin()
+            return self._begin(channel)
         if self._epoch != history.epoch:
             return self._gap("reset")
         if self._expired_to is not None:
@@ -115,7 +115,7 @@ class Cursor:
         entries = self._hub.history.after(self._at, self.topics)
         return entries if self._selection.looks_ahead else entries[:_AT_ONCE]
 
-    def _begin(self) -> EncodedBatch | None:
+    def _begin(self, channel: Channel) -> EncodedBatch | None:
         """Find the place to begin at, and return the first event."""
         history = self._hub.history
         history.trim()
@@ -136,15 +136,17 @@ class Cursor:
         self._epoch = history.epoch
         missed: int | None = None
         if history.is_whole_after(self._at, self.topics):
-            missed = len(history.after(self._at, self.topics))
+            missed = self._recount(channel)
         elif history.complete:
             return self._gap("expired")
         resumed = self._last_event_id is not None
         return self._event("position", {"resumed": resumed, "missed": missed})
 
-    def _recount(self, channel: Channel) -> None:
+    def _recount(self, channel: Channel) -> int:
+        """Note how many of the channel's entries lie behind, and return how many lie before it."""
         missed = len(self._hub.history.after(self._at, self.topics))
         self._seen = channel.total - missed
+        return missed
 
     def _event(self, name: str, data: object) -> EncodedBatch:
         event = ServerSentEvent(data, event=name, id=str(self.place))
@@ -207,7 +209,7 @@ class Cursor:
         return None
 
     def deliver(self, place: Position, page: Page) -> None:
-        """Take older entries, which were read after ``place``; not under the lock, in any thread."""
+        """Take older entries, which were read after ``place``; not under the lock, any thread."""
         history = self._hub.history
         with history.lock:
             self._asking = False

@@ -171,9 +171,14 @@ class History:
         return sum(len(self.topics[name].entries) for name in topics if name in self.topics)
 
     def newest(self, topics: Iterable[str]) -> int:
-        """Return the sequence of the newest entry of ``topics``, or :attr:`floor` without any."""
-        ends = (self.topics[name].entries for name in topics if name in self.topics)
-        return max((entries[-1].sequence for entries in ends if entries), default=self.floor)
+        """Return the highest sequence that an entry of ``topics`` may have."""
+        return max(self._newest(name) for name in topics)
+
+    def _newest(self, name: str) -> int:
+        topic = self.topics.get(name)
+        if topic is None:
+            return self._forgotten
+        return topic.entries[-1].sequence if topic.entries else topic.trimmed
 
     def trim(self) -> None:
         """Let go of what has grown too old meanwhile."""
