@@ -96,6 +96,14 @@ class RedisBackend:
         check_count("memory_bytes", memory_bytes)
         _check_seconds("publish_timeout", publish_timeout, 0.05, _MAX_PUBLISH_TIMEOUT)
         _check_seconds("block", block, 0.05, _MAX_BLOCK)
+        for field, value in (
+            ("username", username),
+            ("password", password),
+            ("sentinel_username", sentinel_username),
+            ("sentinel_password", sentinel_password),
+        ):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{field} must be a string or None, not {type(value).__name__}")
         if address.kind != "sentinel" and (sentinel_username or sentinel_password):
             raise ValueError("sentinel_password is for redis+sentinel:// and rediss+sentinel://")
         self.history = History(max_events=memory_events, max_bytes=memory_bytes, complete=False)
