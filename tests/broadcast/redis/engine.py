@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ import valkey
 from tests.servers.process import free_port
 from tests.servers.response import TIMEOUT
 
-__all__ = ["REDIS", "Engine", "valkey_server"]
+__all__ = ["REDIS", "Engine", "valkey_server", "wait_for"]
 
 REDIS = "redis-server"
 POLL = 0.01
@@ -30,6 +30,18 @@ def valkey_server() -> str:
     assert spec.origin is not None
     (found,) = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
     return str(found)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until ``condition`` holds.
+
+    :raises TimeoutError: it does not hold in time
+    """
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the condition does not hold")
+        time.sleep(POLL)
 
 
 class Engine:
@@ -60,9 +72,15 @@ class Engine:
         return valkey.Valkey("127.0.0.1", self.port, socket_timeout=TIMEOUT, **options)
 
     def ask(self, *command: str | int, **options: Any) -> Any:
-        """Return the answer to one command."""
+        """Return the answer to one command, as it comes."""
         with self.client(**options) as client:
+            client.response_callbacks.clear()
             return client.execute_command(*command)
+
+    def info(self, *command: str) -> dict[str, str]:
+        """Return an answer that consists of lines with names and values."""
+        lines = self.ask(*command).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def start(self) -> Self:
         """Start the server, and wait until it answers."""

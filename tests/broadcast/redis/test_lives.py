@@ -32,7 +32,7 @@ def delete(engine: Engine, name: str) -> None:
 def evict(engine: Engine, name: str) -> None:
     """Fill the memory until the engine drops the log."""
     engine.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
-    used = engine.ask("INFO", "memory")["used_memory"]
+    used = int(engine.info("INFO", "memory")["used_memory"])
     engine.ask("CONFIG", "SET", "maxmemory", used + 1_000_000)
     for number in range(10_000):
         engine.ask("SET", f"filler-{number % 400}", "x" * 10_000)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from sse_asgi.errors import PublishError
 from sse_asgi.broadcast import Backend, Position
 from sse_asgi.broadcast.backends.redis import RedisBackend
+from sse_asgi.errors import PublishError
 
 from .engine import Engine
 from .logs import block_of, number_of, publish_all, running, until, within_thread
@@ -190,8 +190,8 @@ async def test_a_thousand_readers_cost_a_command_for_each_page(engine: Engine, n
             for client in range(1000):
                 tasks.start_soon(read, 2 * client)
         assert len(counts) == 1000
-        stats = (await within_thread(engine.ask, "INFO", "commandstats"))["cmdstat_xrange"]
-        assert stats["calls"] == 8
+        stats = await within_thread(engine.info, "INFO", "commandstats")
+        assert stats["cmdstat_xrange"].startswith("calls=8,")
 
 
 async def test_a_reader_that_leaves_does_not_take_the_page_from_the_others(
