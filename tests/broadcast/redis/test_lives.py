@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,13 @@ async def test_another_life_shows_in_the_next_entry(shared_engine: Engine, name:
             commands.delete(key)
             commands.xgroup_create(key, "another", 0, mkstream=True)
             for number in range(5):
-                fields = {"e": "another", "k": "k", "a": 1, "t": "t", "b": block_of(number)}
+                fields: dict[Any, Any] = {
+                    "e": "another",
+                    "k": "k",
+                    "a": 1,
+                    "t": "t",
+                    "b": block_of(number),
+                }
                 commands.xadd(key, fields, id="0-*")
             await within_thread(commands.execute)
         await until(lambda: backend.history.epoch != before)

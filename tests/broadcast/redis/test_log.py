@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
 import anyio
 import pytest
+from anyio.abc import ByteStream, SocketAttribute
 
 from sse_asgi.broadcast import Backend, Position
 from sse_asgi.broadcast.backends.redis import RedisBackend
@@ -237,3 +242,40 @@ async def test_a_key_that_is_something_else_is_left_alone(shared_engine: Engine,
         await within_thread(shared_engine.ask, "DEL", key)
         assert (await backend.publish("t", block_of(0), None)).sequence == 1
         await until(lambda: backend.history.tip == 1)
+
+
+async def test_a_unix_domain_socket(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "engine socket"
+    engine = Engine(tmp_path / "data", "--unixsocket", str(path))
+    try:
+        await within_thread(engine.start)
+        async with running(f"unix://{quote(str(path))}?db=3", name) as backend:
+            await publish_all(backend, range(3))
+            await until(lambda: backend.history.tip == 3)
+        assert (await within_thread(engine.info, "INFO", "keyspace"))["db3"]
+    finally:
+        await within_thread(engine.stop)
+
+
+async def test_an_engine_that_is_too_old_is_said_at_once(name: str) -> None:
+    # Nobody packages one any more: this only greets like Redis 6.
+    greeting = b"%4\r\n+server\r\n+redis\r\n+version\r\n+6.2.14\r\n+proto\r\n:3\r\n+id\r\n:1\r\n"
+
+    async def greet(stream: ByteStream) -> None:
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await stream.receive()
+                await stream.send(greeting)
+                while await stream.receive():
+                    await stream.send(b"+OK\r\n")
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, greet)
+        port = listener.extra(SocketAttribute.local_port)
+        async with running(f"redis://127.0.0.1:{port}", name) as backend:
+            with anyio.fail_after(5), pytest.raises(PublishError, match="Redis 7.0 or above"):
+                await backend.publish("t", block_of(0), None)
+        tasks.cancel_scope.cancel()

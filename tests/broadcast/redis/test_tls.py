@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -43,7 +44,7 @@ class TLSEngine(Engine):
         ]
 
     def _ping(self) -> None:
-        login = {"username": "editor", "password": "pass word/#"}
+        login: Any = {"username": "editor", "password": "pass word/#"}
         with valkey.Valkey(
             "localhost", self.port, ssl=True, ssl_ca_certs=str(self.ca), **login
         ) as client:

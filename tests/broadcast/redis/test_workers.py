@@ -93,7 +93,7 @@ def test_an_engine_that_is_killed_and_restarted_loses_nothing(
             with publishers(a.port, 1000, "p", "q"), publishers(b.port, 1000, "r", "s"):
                 for number in (signal.SIGKILL, signal.SIGTERM):
                     seen = len(found[1].received)
-                    wait_for(lambda seen=seen: len(found[1].received) > seen + 500)
+                    wait_for(lambda: len(found[1].received) > seen + 500)  # noqa: B023
                     engine.stop(number)
                     engine.start()
             for client in found:

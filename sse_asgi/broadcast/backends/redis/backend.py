@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from math import isfinite
-from os import PathLike, fspath
+from os import PathLike
 from typing import Final
 from uuid import uuid4
 
@@ -19,8 +18,10 @@ from ...bounds import check_age, check_count
 from ...history import History
 from ...position import Position
 from .address import Address
+from .follower import Follower
 from .link import PASSING, Link, Refused
-from .log import Log, Record
+from .log import Log
+from .options import check_name, check_seconds, check_text, tls_context
 from .pages import PAGE_SIZE, Pages
 from .primary import Primary
 from .shared import Backoff, SharedLink
@@ -89,21 +90,17 @@ class RedisBackend:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         address = Address.parse(url)
-        _check_name(name)
+        check_name(name)
         check_count("max_events", max_events)
         check_age(max_age)
         check_count("memory_events", memory_events)
         check_count("memory_bytes", memory_bytes)
-        _check_seconds("publish_timeout", publish_timeout, 0.05, _MAX_PUBLISH_TIMEOUT)
-        _check_seconds("block", block, 0.05, _MAX_BLOCK)
-        for field, value in (
-            ("username", username),
-            ("password", password),
-            ("sentinel_username", sentinel_username),
-            ("sentinel_password", sentinel_password),
-        ):
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"{field} must be a string or None, not {type(value).__name__}")
+        check_seconds("publish_timeout", publish_timeout, 0.05, _MAX_PUBLISH_TIMEOUT)
+        check_seconds("block", block, 0.05, _MAX_BLOCK)
+        check_text("username", username)
+        check_text("password", password)
+        check_text("sentinel_username", sentinel_username)
+        check_text("sentinel_password", sentinel_password)
         if address.kind != "sentinel" and (sentinel_username or sentinel_password):
             raise ValueError("sentinel_password is for redis+sentinel:// and rediss+sentinel://")
         self.history = History(max_events=memory_events, max_bytes=memory_bytes, complete=False)
@@ -111,16 +108,16 @@ class RedisBackend:
         self._primary = Primary(
             address,
             self._log.key,
-            context=_context(address.tls, ca_file, ssl_context),
+            context=tls_context(address.tls, ca_file, ssl_context),
             credentials=(username or address.username, password or address.password),
             sentinel_credentials=(sentinel_username, sentinel_password),
         )
-        self._memory = memory_events, memory_bytes
         self._publish_timeout = publish_timeout
-        self._block = block
         self._shared = SharedLink()
         self._pages = Pages(self._fetch, memory_bytes // 4)
-        self._newest = ("", 0, "")  # epoch, sequence and token of the history's newest entry
+        self._follower = Follower(
+            self._log, self.history, block=block, memory=(memory_events, memory_bytes)
+        )
         self._trouble = ""
 
     # -- what the hub calls ------------------------------------------------------------------------
@@ -203,14 +200,15 @@ class RedisBackend:
             await anyio.sleep(backoff.next())
 
     def _note(self, error: Exception) -> None:
-        """Log each trouble once, until it is over."""
+        """Log an outage once, and whatever needs somebody to act."""
         if not self._shared.is_open:
             self._shared.fail(error)
-        if str(error) != self._trouble:
-            self._trouble = str(error)
-            known = isinstance(error, (*PASSING, Refused))
-            text = "the log at %s is out of reach: %s"
-            logger.warning(text, self._primary, error, exc_info=None if known else error)
+        known = isinstance(error, PASSING)
+        trouble = "out of reach" if known else str(error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            bug = None if known or isinstance(error, Refused) else error
+            logger.warning("no log at %s: %s", self._primary, error, exc_info=bug)
 
     async def _serve(self, link: Link, backoff: Backoff) -> None:
         """Lend the connection to those who publish and read, until it is lost."""
@@ -222,69 +220,10 @@ class RedisBackend:
             self._shared.end()
 
     async def _follow(self, link: Link, backoff: Backoff) -> None:
-        """Append what comes to the history, until the connection is lost."""
-        await self._check(link)
+        """Keep the history up with the log, until the connection is lost."""
+        await self._follower.check(link)
         backoff.reset()
         if self._trouble:
             self._trouble = ""
             logger.info("the log at %s is back", self._primary)
-        while True:
-            records = await self._log.tail(link, self.history.tip, self._block)
-            if not records or not self._append(records):
-                await self._check(link)
-
-    def _append(self, records: list[Record]) -> bool:
-        """Append what continues the history; tell whether all of it did."""
-        epoch, tip = self.history.epoch, self.history.tip
-        going = [
-            record
-            for at, record in enumerate(records, 1)
-            if record.sequence == tip + at and record.epoch == epoch
-        ]
-        if going:
-            self.history.append(*(record.entry for record in going))
-            self._newest = going[-1].epoch, going[-1].sequence, going[-1].token
-        return len(going) == len(records)
-
-    async def _check(self, link: Link) -> None:
-        """Begin the history anew if the log is another one, or lost what lies between."""
-        history = self.history
-        state = await self._log.check(link, self._newest)
-        if state.epoch == history.epoch and state.floor <= history.tip:
-            history.heard()
-            return
-        records = await self._log.newest(link, state, *self._memory)
-        floor = records[0].sequence - 1 if records else state.tip
-        token = records[-1].token if records else ""
-        self._newest = state.epoch, state.tip, token
-        history.begin(state.epoch, floor, state.tip, [record.entry for record in records])
-
-
-def _context(
-    tls: bool, ca_file: str | PathLike[str] | None, context: ssl.SSLContext | None
-) -> ssl.SSLContext | None:
-    if context is not None and not isinstance(context, ssl.SSLContext):
-        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {context!r}")
-    if ca_file is not None and context is not None:
-        raise ValueError("ca_file has no effect beside ssl_context: load it into the context")
-    if not tls:
-        if ca_file is not None or context is not None:
-            raise ValueError("ca_file and ssl_context need a URL with TLS: rediss://")
-        return None
-    return context or ssl.create_default_context(
-        cafile=None if ca_file is None else fspath(ca_file)
-    )
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, not {name!r}")
-    if not name or not name.isprintable() or "{" in name or "}" in name:
-        raise ValueError(f"name must be printable text without braces, not {name!r}")
-
-
-def _check_seconds(name: str, value: object, least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not isfinite(value) or not least <= value <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g} seconds, not {value!r}")
+        await self._follower.follow(link)
