@@ -82,6 +82,20 @@ class Cursor:
         """How many entries of the log it has not passed yet, of whatever topic."""
         return max(0, self._hub.history.tip - self._at) if self._begun else 0
 
+    def _has_more(self, channel: Channel) -> bool:
+        """Whether there is something to look at without being woken; without the lock."""
+        if self._ended:
+            return True
+        if self._asking or not self._begun:
+            return False
+        history = self._hub.history
+        return (
+            self._at < channel.newest
+            or self._expired_to is not None
+            or self._epoch != history.epoch
+            or history.failure is not None
+        )
+
     # -- on with what comes ------------------------------------------------------------------------
 
     def _look(self, channel: Channel) -> EncodedBatch | list[Entry] | None:

@@ -46,9 +46,10 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
             raise EndOfStream
         channel = self._channel or self._join()
         history = self._hub.history
+        if history.failure is not None:
+            raise RuntimeError("the backend of the hub failed") from history.failure
         if self._begun and self._at >= channel.newest and self._epoch == history.epoch:
             return None
-        self._hub.check()
         while True:
             with history.lock:
                 found = self._look(channel)
@@ -59,17 +60,20 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
                 return batch
 
     def when_ready(self, wake: Callable[[], object] | None) -> None:
-        """Call ``wake`` once, in this event loop, when :meth:`take` may have something.
+        """Call ``wake`` once, in this event loop, when :meth:`take` has something, or had.
 
         :param wake: None: call nothing any more
         """
         self._wake = wake
         channel = self._channel
-        if channel is not None:
-            if wake is None:
-                channel.waiting.pop(self, None)
-            else:
-                channel.waiting[self] = None
+        if channel is None or self._audience is None:
+            return
+        if wake is None:
+            channel.waiting.pop(self, None)
+        elif self._has_more(channel):
+            self._audience.event_loop.call_soon(self.wake)
+        else:
+            channel.waiting[self] = None
 
     def wake(self) -> None:
         """Tell whoever waits that there is something."""
