@@ -35,7 +35,7 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine that nobody stops."""
     from .engine import Engine
 
-    with Engine(tmp_path_factory.mktemp("engine")) as engine:
+    with Engine(tmp_path_factory.mktemp("engine"), "--appendfsync", "everysec") as engine:
         yield engine
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +16,25 @@ from typing import Any, Self
 
 import valkey
 
-from tests.servers.process import free_port
 from tests.servers.response import TIMEOUT
 
 __all__ = ["REDIS", "Engine", "valkey_server", "wait_for"]
 
 REDIS = "redis-server"
 POLL = 0.01
+
+
+def engine_port() -> int:
+    """Return a port that nobody listens on, and that no client is given either.
+
+    A client that tries to connect to a free port out of those it is given itself may take it, and
+    even reach itself there. The bus of a cluster's node is at the port plus 10000.
+    """
+    for port in random.sample(range(12_000, 22_000), 100):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
 
 
 def valkey_server() -> str:
@@ -50,7 +64,7 @@ class Engine:
     def __init__(
         self, directory: Path, *options: str, program: str | None = None, port: int | None = None
     ) -> None:
-        self.port = port or free_port()
+        self.port = port or engine_port()
         self._directory = directory
         self._program = program or valkey_server()
         self._options: Sequence[str] = options
@@ -99,7 +113,8 @@ class Engine:
     def _arguments(self) -> list[str]:
         return [
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)),
-            *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+            # With "everysec", an engine that waits for its disk confirms what is not written yet.
+            *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
             *self._options,
         ]
 

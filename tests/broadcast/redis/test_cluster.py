@@ -33,10 +33,7 @@ class Node(Engine):
             *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
             *("--repl-diskless-sync-delay", "0"),
         )
-        # The bus is at the port plus 10000.
         super().__init__(directory, *options, program=REDIS)
-        while self.port + 10_000 > 65_535:
-            super().__init__(directory, *options, program=REDIS)
 
     @property
     def id(self) -> str:
