@@ -48,8 +48,15 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
         history = self._hub.history
         if history.failure is not None:
             raise RuntimeError("the backend of the hub failed") from history.failure
-        if self._begun and self._at >= channel.newest and self._epoch == history.epoch:
-            return None
+        if self._epoch == history.epoch and self._begun:
+            if self._at >= channel.newest:
+                return None
+            latest = channel.latest
+            if latest is not None and latest[0] == self._at and self._live:
+                # The next one of a thousand that stand at the same place: no lock, no look.
+                self._at = latest[2]
+                self._seen += latest[1].events
+                return latest[1]
         while True:
             with history.lock:
                 found = self._look(channel)
@@ -64,22 +71,23 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
 
         :param wake: None: call nothing any more
         """
-        self._wake = wake
         channel = self._channel
         if channel is None or self._audience is None:
             return
         if wake is None:
+            self._wake = None
             channel.waiting.pop(self, None)
         elif self._has_more(channel):
+            self._wake = wake
             self._audience.event_loop.call_soon(self.wake)
         else:
-            channel.waiting[self] = None
+            channel.waiting[self] = wake
 
     def wake(self) -> None:
-        """Tell whoever waits that there is something."""
-        if self._channel is not None:
-            self._channel.waiting.pop(self, None)
+        """Tell whoever waits that there is something, or was."""
         wake, self._wake = self._wake, None
+        if self._channel is not None:
+            wake = self._channel.waiting.pop(self, wake)
         if wake is not None:
             wake()
 
@@ -101,11 +109,11 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
     async def aclose(self) -> None:
         """End the subscription."""
         self._ended = True
+        self.wake()
         channel, self._channel = self._channel, None
         if channel is not None and self._audience is not None:
             with self._hub.history.lock:
                 self._audience.leave(self, channel)
-        self.wake()
 
     def _join(self) -> Channel:
         self._audience = audience = self._hub.audience()
