@@ -179,8 +179,8 @@ async def test_a_process_has_two_connections(engine: Engine, name: str) -> None:
 
 async def test_a_thousand_readers_cost_a_command_for_each_page(engine: Engine, name: str) -> None:
     async with running(engine.url, name, memory_events=10, block=30.0) as backend:
-        await publish_all(backend, range(2048))
-        await until(lambda: backend.history.tip == 2048)
+        await publish_all(backend, range(512))
+        await until(lambda: backend.history.tip == 512)
         epoch = backend.history.epoch
         assert epoch is not None
         await within_thread(engine.ask, "CONFIG", "RESETSTAT")
@@ -193,10 +193,10 @@ async def test_a_thousand_readers_cost_a_command_for_each_page(engine: Engine, n
 
         async with anyio.create_task_group() as tasks:
             for client in range(1000):
-                tasks.start_soon(read, 2 * client)
+                tasks.start_soon(read, client % 500)
         assert len(counts) == 1000
         stats = await within_thread(engine.info, "INFO", "commandstats")
-        assert stats["cmdstat_xrange"].startswith("calls=8,")
+        assert stats["cmdstat_xrange"].startswith("calls=2,")
 
 
 async def test_a_reader_that_leaves_does_not_take_the_page_from_the_others(
