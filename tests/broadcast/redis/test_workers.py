@@ -150,7 +150,7 @@ def test_a_log_that_is_lost_is_a_gap_for_every_client(tmp_path: Path, engine: En
             client.wait(10)
         engine.ask("FLUSHALL")
         for client in found:
-            wait_for(lambda client=client: client.gaps)
+            wait_for(partial(len, client.gaps))
         assert publish(a.port, "q", 0, 10) == (200, "10")
         for client in found:
             client.wait(20)
