@@ -186,6 +186,21 @@ async def test_repeating_an_unknown_outcome_with_its_token_is_safe(
         assert again.sequence == 1
 
 
+async def test_publishers_that_are_cancelled_leave_the_connection_to_others(
+    url_port: int, name: str
+) -> None:
+    async with Proxy.open(url_port) as proxy, running(proxy.url, name) as backend:
+        await until(lambda: proxy.connections == 2)
+        for number in range(300):
+            with anyio.move_on_after(number % 4 * 0.0005):
+                await backend.publish("t", block_of(number), f"{number}")
+        positions = [await backend.publish("t", block_of(n), f"{n}") for n in range(300)]
+        await until(lambda: backend.history.tip == 300)
+        assert sorted(numbers(backend)) == [*range(300)]
+        assert {position.sequence for position in positions} == {*range(1, 301)}
+        assert proxy.accepted == 2
+
+
 async def test_a_backend_that_does_not_run_publishes_nothing(url: str) -> None:
     backend = RedisBackend(url, publish_timeout=0.05)
     with pytest.raises(PublishError):
