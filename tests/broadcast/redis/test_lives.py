@@ -175,6 +175,13 @@ async def read_all(backend: RedisBackend, at: Position) -> tuple[list[Entry], li
     return found, gaps
 
 
+# What the notes on access control lists say.
+RIGHTS = (
+    "+@connection +eval +evalsha +xadd +xread +xrange +xrevrange +xtrim +xgroup +xinfo +exists +get"
+    " +set +time"
+)
+
+
 @pytest.mark.parametrize("more", [0, 5, 30])
 async def test_an_engine_that_fell_back_begins_another_life(
     tmp_path: Path, name: str, more: int
@@ -196,7 +203,18 @@ async def test_an_engine_that_fell_back_begins_another_life(
             await within_thread(shutil.rmtree, data)
             await within_thread(shutil.move, saved, data)
             await within_thread(engine.start)
-            async with running(engine.url, name) as other:
+            await within_thread(
+                engine.ask,
+                "ACL",
+                "SETUSER",
+                "app",
+                "on",
+                ">word",
+                "~{*}",
+                "~{*}:*",
+                *RIGHTS.split(),
+            )
+            async with running(engine.url, name, username="app", password="word") as other:
                 await publish_all(other, range(100, 100 + more))
                 proxy.target = engine.port
                 await until(lambda: backend.history.epoch != before)

@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger("sse_asgi")
 
-# A token is kept for 120 s: the last attempt has to be well within.
-_MAX_PUBLISH_TIMEOUT: Final = 100.0
+# A token is kept for 120 s: the last attempt has to be well within. The hub waits for 90 s.
+_MAX_PUBLISH_TIMEOUT: Final = 60.0
 _MAX_BLOCK: Final = 60.0
 
 
@@ -58,7 +58,7 @@ class RedisBackend:
     :param max_age: seconds to keep entries for, looked at with each publication; None: no limit
     :param memory_events: newest entries to keep in each process's memory
     :param memory_bytes: bytes of encoded events to keep in each process's memory
-    :param publish_timeout: seconds to try to publish for, at most 100
+    :param publish_timeout: seconds to try to publish for, at most 60
     :param block: seconds to wait for an entry before the log is checked, 0.05 to 60
     :param username: instead of the one in the URL
     :param password: instead of the one in the URL

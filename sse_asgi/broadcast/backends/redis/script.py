@@ -57,18 +57,22 @@ local id = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*',
 local position = epoch .. '-' .. string.sub(id, 3)
 redis.call('SET', KEYS[2], position, 'PX', ARGV[7])
 local oldest = now - tonumber(ARGV[6])
-if oldest < now then
-    for _, count in ipairs({1, 31}) do
-        local keep = false
-        for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
-            if entry[1] == id or tonumber(entry[2][6]) >= oldest then
-                keep = entry[1]
-                break
+local function trim(count)
+    local keep
+    for at, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
+        if entry[1] == id or tonumber(entry[2][6]) >= oldest then
+            if at > 1 then
+                redis.call('XTRIM', log, 'MINID', entry[1])
             end
-            keep = '0-' .. string.format('%d', tonumber(string.sub(entry[1], 3)) + 1)
+            return false
         end
-        redis.call('XTRIM', log, 'MINID', keep)
+        keep = '0-' .. string.format('%d', tonumber(string.sub(entry[1], 3)) + 1)
     end
+    redis.call('XTRIM', log, 'MINID', keep)
+    return true
+end
+if oldest < now and trim(1) then
+    trim(31)
 end
 return position
 """
