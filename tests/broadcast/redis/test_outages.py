@@ -281,3 +281,31 @@ async def test_an_engine_that_takes_no_writes_is_an_error(
         await backend.publish("t", block_of(3), "token")
         await until(lambda: backend.history.tip == 4)
         assert numbers(backend) == [*range(4)]
+
+
+async def run_once(backend: RedisBackend, number: int) -> None:
+    """Publish before and while the backend runs, and read."""
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(backend.publish, "t", block_of(2 * number), None)
+            await anyio.lowlevel.checkpoint()
+            tasks.start_soon(backend.run)
+            await until(lambda: backend.history.tip == 2 * number + 1)
+            await backend.publish("t", block_of(2 * number + 1), None)
+            await until(lambda: backend.history.tip == 2 * number + 2)
+            epoch = backend.history.epoch
+            assert epoch is not None
+            page = await backend.read(Position(epoch, 0), 100)
+            assert len(page.entries) == 2 * number + 2
+            tasks.cancel_scope.cancel()
+
+
+async def test_one_backend_runs_in_one_event_loop_after_the_other(url: str, name: str) -> None:
+    backend = RedisBackend(url, name=name, block=0.1)
+
+    def run_all() -> None:
+        for number, library in enumerate(("asyncio", "trio", "asyncio", "asyncio", "trio")):
+            anyio.run(run_once, backend, number, backend=library)
+
+    await within_thread(run_all)
+    assert numbers(backend) == [*range(10)]

@@ -57,7 +57,8 @@ class RedisBackend:
     :param max_events: entries to keep at least; the engine drops older ones in chunks
     :param max_age: seconds to keep entries for, looked at with each publication; None: no limit
     :param memory_events: newest entries to keep in each process's memory
-    :param memory_bytes: bytes of encoded events to keep in each process's memory
+    :param memory_bytes: bytes of encoded events to keep in each process's memory; and a quarter as
+        many of older ones that were read
     :param publish_timeout: seconds to try to publish for, at most 60
     :param block: seconds to wait for an entry before the log is checked, 0.05 to 60
     :param username: instead of the one in the URL

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import anyio
-
 from ...history import History
 from .link import Link
 from .log import Log, Record, State
+from .shared import Bell
 
 __all__ = ["Follower"]
 
@@ -28,7 +27,7 @@ class Follower:
         self._history = history
         self._block = block
         self._memory = memory
-        self._moved = anyio.Event()
+        self._moved = Bell()
         self._newest = ("", 0, "")  # epoch, sequence and token of the history's newest entry
 
     async def follow(self, link: Link) -> None:
@@ -52,7 +51,7 @@ class Follower:
         if going:
             self._history.append(*(record.entry for record in going))
             self._newest = going[-1].epoch, going[-1].sequence, going[-1].token
-            self._tell()
+            self._moved.ring()
         return len(going) == len(records)
 
     async def check(self, link: Link) -> None:
@@ -70,11 +69,7 @@ class Follower:
         token = records[-1].token if records else ""
         self._newest = state.epoch, state.tip, token
         self._history.begin(state.epoch, floor, state.tip, [record.entry for record in records])
-        self._tell()
-
-    def _tell(self) -> None:
-        moved, self._moved = self._moved, anyio.Event()
-        moved.set()
+        self._moved.ring()
 
     async def reach(self, epoch: str, sequence: int) -> None:
         """Wait until the history has an entry, or is another life's."""

@@ -15,7 +15,6 @@ __all__ = ["PAGE_SIZE", "Fetch", "Pages"]
 
 PAGE_SIZE: Final = 256
 """Entries to a page: page ``n`` ends with the sequence ``(n + 1) * PAGE_SIZE``."""
-_FETCHES: Final = 4
 
 Fetch = Callable[[int, int], Awaitable[Page]]
 """Fetches the entries from one sequence to another, and the floor if there are none."""
@@ -41,7 +40,6 @@ class Pages:
         self._bytes = 0
         self._kept: OrderedDict[tuple[str, int], Page] = OrderedDict()
         self._flights: dict[tuple[str, int], _Flight] = {}
-        self._limiter = anyio.CapacityLimiter(_FETCHES)
 
     async def after(self, epoch: str, sequence: int, limit: int) -> Page:
         """Return at most ``limit`` entries after ``sequence``, none of them after a hole."""
@@ -71,9 +69,8 @@ class Pages:
         epoch, number = key
         flight = self._flights[key] = _Flight()
         try:
-            async with self._limiter:
-                first = number * PAGE_SIZE + 1
-                entries, floor = await self._fetch(first, first + PAGE_SIZE - 1)
+            first = number * PAGE_SIZE + 1
+            entries, floor = await self._fetch(first, first + PAGE_SIZE - 1)
             mine = [entry for entry in entries if entry.position.epoch == epoch]
             flight.page = Page(mine, floor)
             self._keep(key, mine, flight.page)

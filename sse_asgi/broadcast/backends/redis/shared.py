@@ -9,7 +9,7 @@ import anyio
 
 from .link import Link, Refused
 
-__all__ = ["Backoff", "SharedLink"]
+__all__ = ["Backoff", "Bell", "SharedLink"]
 
 _SHORTEST: Final = 0.02
 _LONGEST: Final = 1.0
@@ -31,12 +31,33 @@ class Backoff:
         self._pause = _SHORTEST
 
 
+class Bell:
+    """Wakes whoever waits for a change; in one event loop at a time, which may be another later."""
+
+    def __init__(self) -> None:
+        self._waiting: set[anyio.Event] = set()
+
+    async def wait(self) -> None:
+        """Wait until it rings."""
+        rung = anyio.Event()
+        self._waiting.add(rung)
+        try:
+            await rung.wait()
+        finally:
+            self._waiting.discard(rung)
+
+    def ring(self) -> None:
+        """Wake all who wait now."""
+        for rung in self._waiting:
+            rung.set()
+
+
 class SharedLink:
     """Where commands wait for a connection."""
 
     def __init__(self) -> None:
         self._link: Link | None = None
-        self._changed = anyio.Event()
+        self._changed = Bell()
         self.trouble: Exception | None = None
         """Why there is no connection, if there is none."""
 
@@ -70,5 +91,4 @@ class SharedLink:
 
     def _change(self, link: Link | None, trouble: Exception | None) -> None:
         self._link, self.trouble = link, trouble
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.ring()
