@@ -105,6 +105,24 @@ async def test_another_life_shows_in_the_next_entry(shared_engine: Engine, name:
         assert [number_of(entry) for entry in backend.history] == [*range(5)]
 
 
+async def test_an_entry_that_was_deleted_before_it_was_read_leaves_a_gap(
+    shared_engine: Engine, name: str
+) -> None:
+    key = f"{{{name}}}"
+    async with running(shared_engine.url, name, block=60.0) as backend:
+        await publish_all(backend, range(3))
+        await until(lambda: backend.history.tip == 3)
+        with shared_engine.client().pipeline(transaction=True) as commands:
+            for number in range(3):
+                fields: dict[Any, Any] = {"e": backend.history.epoch, "k": "k", "a": 1, "t": "t"}
+                commands.xadd(key, {**fields, "b": block_of(number)}, id="0-*")
+            commands.xdel(key, "0-5")
+            await within_thread(commands.execute)
+        await until(lambda: backend.history.tip == 6)
+        assert backend.history.floor == 5
+        assert [entry.sequence for entry in backend.history] == [6]
+
+
 async def test_a_token_of_a_lost_log_is_published_again(shared_engine: Engine, name: str) -> None:
     async with running(shared_engine.url, name) as backend:
         first = await backend.publish("t", block_of(1), "token")
