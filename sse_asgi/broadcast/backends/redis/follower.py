@@ -37,8 +37,10 @@ class Follower:
         """
         while True:
             records = await self._log.tail(link, self._history.tip, self._block)
-            if not records or not self._append(records):
+            if not records:
                 await self.check(link)
+            elif not self._append(records):
+                await self._begin(link, await self._log.check(link, self._newest))
 
     def _append(self, records: list[Record]) -> bool:
         """Append what continues the history; tell whether all of it did."""
