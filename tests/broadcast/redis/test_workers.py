@@ -69,8 +69,10 @@ def publishers(port: int, count: int, *names: str) -> Iterator[list[Future[tuple
             assert future.result() == (200, str(count))
 
 
-@pytest.mark.usefixtures("set_up")
-def test_a_worker_that_is_killed_loses_nothing_for_its_clients(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_loses_nothing_for_its_clients(
+    tmp_path: Path, shared_engine: Engine, set_up: pytest.MonkeyPatch
+) -> None:
+    set_up.setenv("TEST_REDIS_URL", shared_engine.url)
     names = [f"p{number}" for number in range(8)]
     with workers(tmp_path, HYPERCORN, UVICORN) as (a, b):
         with clients([b.port, a.port], [b.port, a.port], [a.port]) as found:
