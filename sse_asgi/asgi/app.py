@@ -74,6 +74,7 @@ class EventSourceApp:
         self._limits = ConnectionLimits(
             max_connections, max_connections_per_client, client_key, when_full
         )
+        self._loop: LoopState | None = None
         self._loops: WeakSet[LoopState] = WeakSet()
 
     # Every framework has its own types for these three, which exclude those of the others.
@@ -82,7 +83,10 @@ class EventSourceApp:
             await self._answer_lifespan(receive, send)
             return
         check_scope(scope)
-        self._loops.add(LoopState.current())
+        loop = LoopState.current(self._loop)
+        if loop is not self._loop:
+            self._loop = loop
+            self._loops.add(loop)
         connection = Connection(scope, Notice())
         try:
             if connection.method not in self._methods:
@@ -96,7 +100,7 @@ class EventSourceApp:
         else:
             with self._limits.admitted(connection) as admitted:
                 make = self._handler if admitted else self._refuse
-                await serve(make, self.options, connection, receive, send, self)
+                await serve(make, self.options, connection, receive, send, self, loop=loop)
 
     def _refuse(self, connection: Connection) -> Content:
         raise self._limits.refusal(self.options)

@@ -20,7 +20,7 @@ __all__ = ["ClientGone", "EventResponse", "Headers", "Send"]
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Any], Awaitable[None]]
 
-EVENTS_PER_TURN = 128
+EVENTS_PER_TURN = 256
 """Events sent before the event loop gets a turn: neither content nor a server's send need ever
 wait.
 """

@@ -76,10 +76,11 @@ class Session:
         receive: Receive,
         send: Send,
         owner: object,
+        loop: LoopState,
     ) -> None:
         self.owner = owner
         """The application that the stream belongs to."""
-        self.loop = loop = LoopState.current()
+        self.loop = loop
         self.options = options
         websocket = connection.scope["type"] == "websocket"
         self.response = EventResponse(
@@ -258,6 +259,8 @@ class Session:
         self._note(reason)
         if reason in (CloseReason.CLIENT_GONE, CloseReason.SLOW_CLIENT):
             self.response.close()
+        if self in self.loop.sessions:
+            self._keep()
         keeper = self._keeper
         if keeper is None or self._is_interrupted:
             return

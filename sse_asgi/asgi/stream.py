@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from ..errors import Refusal
 from .connection import Connection
 from .content import Content, ContentSource, content_factory
+from .loop import LoopState
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
 from .response import ClientGone, EventResponse, Send
@@ -43,11 +44,14 @@ class EventStream:
     def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
         self._make: Callable[[Connection], Content] = content_factory(content)
         self.options = StreamOptions(**options) if options else DEFAULTS
+        self._loop: LoopState | None = None
 
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         check_scope(scope)
-        await serve(self._make, self.options, Connection(scope, Notice()), receive, send, self)
+        self._loop = loop = LoopState.current(self._loop)
+        connection = Connection(scope, Notice())
+        await serve(self._make, self.options, connection, receive, send, self, loop=loop)
 
 
 def check_scope(scope: Any) -> None:
@@ -70,6 +74,7 @@ async def serve(
     send: Send,
     owner: object = None,
     new_session: Callable[..., Session] = Session,
+    loop: LoopState | None = None,
 ) -> None:
     """Answer one request with the content that ``make`` gives for it."""
     if not _takes_response(connection.scope):
@@ -77,7 +82,8 @@ async def serve(
     elif connection.method == "HEAD":
         await _answer_head(options, send)
     else:
-        await new_session(make, options, connection, receive, send, owner).run()
+        loop = loop or LoopState.current()
+        await new_session(make, options, connection, receive, send, owner, loop).run()
 
 
 async def _answer_head(options: StreamOptions, send: Send) -> None:
