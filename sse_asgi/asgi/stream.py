@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Unpack
@@ -66,7 +66,7 @@ def check_scope(scope: Any) -> None:
         raise RuntimeError(f"an event stream cannot serve the ASGI scope {scope['type']!r}")
 
 
-async def serve(
+def serve(
     make: ContentMaker,
     options: StreamOptions,
     connection: Connection,
@@ -75,20 +75,19 @@ async def serve(
     owner: object = None,
     new_session: Callable[..., Session] = Session,
     loop: LoopState | None = None,
-) -> None:
-    """Answer one request with the content that ``make`` gives for it."""
+) -> Coroutine[Any, Any, None]:
+    """Return what answers one request with the content that ``make`` gives for it."""
     if not _takes_response(connection.scope):
-        await _deny(send)
-    elif connection.method == "HEAD":
-        await _answer_head(options, send)
-    else:
-        loop = loop or LoopState.current()
-        await new_session(make, options, connection, receive, send, owner, loop).run()
+        return _deny(send)
+    if connection.method == "HEAD":
+        return _answer_head(options, send)
+    loop = loop or LoopState.current()
+    return new_session(make, options, connection, receive, send, owner, loop).run()
 
 
 async def _answer_head(options: StreamOptions, send: Send) -> None:
     """Send the head alone: granian and daphne would send a body, other servers never end."""
-    response = EventResponse(send, monotonic, status=options.status, headers=options.head.copy())
+    response = EventResponse(send, monotonic, status=options.status, headers=options.head)
     with suppress(ClientGone):
         await response.write(b"", last=True)
 
