@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from .compression import Compression, Compressor, check_compression, new_compressor
 from .decoder import EventDecoder, MessageEvent
-from .encoder import EncodedBatch, Encoder, encode_comment
+from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment
 from .event import JSONServerSentEvent, ServerSentEvent
 
 __all__ = [
+    "Compression",
+    "Compressor",
     "EncodedBatch",
     "Encoder",
     "EventDecoder",
+    "IsolatedBlock",
     "JSONServerSentEvent",
     "MessageEvent",
     "ServerSentEvent",
+    "check_compression",
     "encode_comment",
+    "new_compressor",
 ]

@@ -1,0 +1,237 @@
+"""Content codings of an event stream (RFC 9110, 8.4.1), flushed with each message.
+
+Whatever a message holds can be decoded when it has arrived. A stream is one gzip member: browsers,
+curl and httpx take the end of the first one for the end of the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+from .negotiation import preferred_codings
+
+__all__ = [
+    "BrotliCompressor",
+    "Compression",
+    "Compressor",
+    "GzipCompressor",
+    "ZstdCompressor",
+    "check_compression",
+    "import_brotli",
+    "import_zstd",
+    "new_compressor",
+]
+
+Compression: TypeAlias = Literal["auto", "pages"]
+"""``"auto"`` for events of any kind, in little memory; ``"pages"`` for HTML that is sent again and
+again, as large as it may be: the window has to hold the one before.
+"""
+
+
+class Compressor(Protocol):
+    """Codes one body, message by message."""
+
+    @property
+    def coding(self) -> str:
+        """The name of the content coding."""
+
+    def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
+        """Return ``body`` coded and flushed.
+
+        :param isolate: neither what was before nor what follows has a part in how it is coded, so
+            that the length of one says nothing of the other (BREACH)
+        """
+
+    def finish(self) -> bytes:
+        """Return what ends the coded body; nothing follows."""
+
+
+class GzipCompressor:
+    """gzip (RFC 1952) in about 2 ** (``window_log`` + 2) + 2 ** (``memory_level`` + 9) bytes.
+
+    :param window_log: how far back a repetition may be, in powers of 2: 9 to 15
+    :param memory_level: of zlib, 1 to 9
+    """
+
+    __slots__ = ("_deflate", "_full_flush", "_sync_flush")
+
+    coding: Final = "gzip"
+
+    def __init__(self, window_log: int, memory_level: int) -> None:
+        import zlib  # nothing else of this library needs it
+
+        self._deflate = zlib.compressobj(6, zlib.DEFLATED, 16 + window_log, memory_level)
+        self._sync_flush = zlib.Z_SYNC_FLUSH
+        self._full_flush = zlib.Z_FULL_FLUSH
+
+    def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
+        deflate = self._deflate
+        if isolate:
+            # Each full flush makes zlib forget what it could refer to.
+            before = deflate.flush(self._full_flush)
+            return before + deflate.compress(body) + deflate.flush(self._full_flush)
+        return deflate.compress(body) + deflate.flush(self._sync_flush)
+
+    def finish(self) -> bytes:
+        return self._deflate.flush()
+
+
+class ZstdCompressor:
+    """Zstandard (RFC 8878), at its fastest level.
+
+    :param window_log: how far back a repetition may be, in powers of 2; clients need not take more
+        than 23 (RFC 9659)
+    :param hash_log: size of the table to find it with, in powers of 2; None: by the level
+    :raises ImportError: neither :mod:`compression.zstd` (Python 3.14) nor ``backports.zstd`` is
+        there
+    """
+
+    __slots__ = ("_flush_block", "_flush_frame", "_is_isolated", "_zstd")
+
+    coding: Final = "zstd"
+
+    def __init__(self, window_log: int, hash_log: int | None = None) -> None:
+        zstd = import_zstd()
+        parameter = zstd.CompressionParameter
+        options = {parameter.compression_level: 1, parameter.window_log: window_log}
+        if hash_log is not None:
+            options[parameter.hash_log] = hash_log
+        self._zstd = zstd.ZstdCompressor(options=options)
+        self._flush_block = self._zstd.FLUSH_BLOCK
+        self._flush_frame = self._zstd.FLUSH_FRAME
+        self._is_isolated: bool | None = None
+
+    def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
+        end: bytes = b""
+        if (isolate and self._is_isolated is not None) or self._is_isolated:
+            # A new frame knows nothing of the one before. The end of that goes with it, since httpx
+            # takes a frame that ends with a piece of the body for the end of all.
+            end = self._zstd.compress(b"", self._flush_frame)
+        self._is_isolated = isolate
+        coded: bytes = self._zstd.compress(body, self._flush_block)
+        return end + coded
+
+    def finish(self) -> bytes:
+        coded: bytes = self._zstd.flush()
+        return coded
+
+
+class BrotliCompressor:
+    """Brotli (RFC 7932) at quality 4: below that, a flush with each event leaves nothing of it.
+
+    Brotli cannot forget, so what follows an isolated body is coded but no longer compressed.
+
+    :param window_log: how far back a repetition may be, in powers of 2: 10 to 24
+    :raises ImportError: neither ``brotli`` nor ``brotlicffi`` is there
+    """
+
+    __slots__ = ("_brotli", "_is_stored")
+
+    coding: Final = "br"
+
+    def __init__(self, window_log: int) -> None:
+        self._brotli: Any = import_brotli().Compressor(quality=4, lgwin=window_log)
+        self._is_stored = False
+
+    def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
+        begin = b""
+        if isolate and not self._is_stored:
+            self._is_stored = True
+            begin = self._brotli.process(b"") + self._brotli.flush()
+        if self._is_stored:
+            return begin + _stored(body)
+        coded: bytes = self._brotli.process(body) + self._brotli.flush()
+        return coded
+
+    def finish(self) -> bytes:
+        # ISLAST and ISLASTEMPTY (RFC 7932, 9.2), or what the compressor makes of it.
+        coded: bytes = b"\x03" if self._is_stored else self._brotli.finish()
+        return coded
+
+
+def _stored(body: bytes) -> bytes:
+    """Return the uncompressed meta-blocks that hold ``body`` (RFC 7932, 9.2)."""
+    blocks: list[bytes] = []
+    for start in range(0, len(body), 1 << 24):
+        piece = body[start : start + (1 << 24)]
+        length = len(piece) - 1
+        nibbles = max(4, (length.bit_length() + 3) // 4)
+        # ISLAST 0, MNIBBLES - 4, MLEN - 1, ISUNCOMPRESSED 1, and zeros up to the next byte.
+        header = (nibbles - 4) << 1 | length << 3 | 1 << (3 + 4 * nibbles)
+        blocks += (header.to_bytes((11 + 4 * nibbles) // 8, "little"), piece)
+    return b"".join(blocks)
+
+
+# In the order in which a server prefers them. Of small events gzip makes less than the others do;
+# they win where what is sent again is larger than its window of 32 KiB.
+_AUTO: Final[Mapping[str, Callable[[], Compressor]]] = MappingProxyType(
+    {
+        "gzip": partial(GzipCompressor, window_log=13, memory_level=5),
+        "zstd": partial(ZstdCompressor, window_log=15, hash_log=13),
+        "br": partial(BrotliCompressor, window_log=14),
+    }
+)
+_PAGES: Final[Mapping[str, Callable[[], Compressor]]] = MappingProxyType(
+    {
+        "zstd": partial(ZstdCompressor, window_log=17),
+        "br": partial(BrotliCompressor, window_log=18),
+        "gzip": partial(GzipCompressor, window_log=15, memory_level=8),
+    }
+)
+
+
+def check_compression(value: object) -> None:
+    """Refuse what is no :data:`Compression` and not None either.
+
+    :raises TypeError: it is not a str
+    :raises ValueError: it is another one
+    """
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise TypeError(f"compression must be 'auto', 'pages' or None, not {value!r}")
+    if value not in get_args(Compression):
+        raise ValueError(f"compression must be 'auto', 'pages' or None, not {value!r}")
+
+
+def new_compressor(compression: Compression, accept_encoding: str) -> Compressor | None:
+    """Return a compressor for the coding that suits client and server best; None: no coding.
+
+    A client that takes no coding that there is, nor identity, gets identity all the same: RFC 9110,
+    12.4.1 leaves the choice between that and a 406, which would end an ``EventSource`` for good.
+
+    :param accept_encoding: the request's header of that name; ``""`` if there is none
+    """
+    makers = _AUTO if compression == "auto" else _PAGES
+    for coding in preferred_codings(accept_encoding, makers):
+        with suppress(ImportError):
+            return makers[coding]()
+    return None
+
+
+def import_zstd() -> Any:
+    """Return the module ``compression.zstd`` of Python 3.14, or its backport.
+
+    :raises ImportError: neither is there
+    """
+    return _import_first("compression.zstd", "backports.zstd")
+
+
+def import_brotli() -> Any:
+    """Return the module ``brotli``, or ``brotlicffi``, which is its like for PyPy.
+
+    :raises ImportError: neither is there
+    """
+    return _import_first("brotli", "brotlicffi")
+
+
+def _import_first(*names: str) -> Any:
+    for name in names:
+        with suppress(ModuleNotFoundError):
+            return import_module(name)
+    raise ModuleNotFoundError(f"none of {', '.join(names)} is installed")
