@@ -96,7 +96,10 @@ class EventResponse:
                     batch = item if type(item) is EncodedBatch else EncodedBatch(encode(item), 1)
                     if self.closed or self._halted:
                         return  # the content went on although it was cancelled
-                    if not await self.write(batch.body if self.started else first + batch.body):
+                    body = batch.body
+                    if first and not self.started:
+                        body = type(body)(first + body)  # an isolated block stays one
+                    if not await self.write(body):
                         return
                     events += batch.events
                 else:

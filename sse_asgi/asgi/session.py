@@ -23,6 +23,7 @@ from anyio.lowlevel import checkpoint
 
 from ..errors import Refusal
 from .abort import abort_connection
+from .coding import CodedSend, negotiate
 from .connection import Connection
 from .content import check_content, close_content, open_content
 from .farewell import error_block, report, retry_block
@@ -48,6 +49,7 @@ class Session:
     __slots__ = (
         "_began",
         "_closing",
+        "_coded",
         "_connection",
         "_error",
         "_host",
@@ -79,11 +81,13 @@ class Session:
         self.loop = loop = LoopState.current()
         self.options = options
         websocket = connection.scope["type"] == "websocket"
+        headers, compressor = negotiate(options, connection)
+        self._coded = None if compressor is None else CodedSend(send, compressor, headers)
         self.response = EventResponse(
-            send,
+            self._coded or send,
             loop.clock.now,
             status=options.status,
-            headers=options.head.copy(),
+            headers=headers,
             prefix="websocket.http.response" if websocket else "http.response",
         )
         self.stopping = CloseReason.COMPLETED
@@ -303,7 +307,8 @@ class Session:
     def _summary(self) -> StreamSummary:
         response, reason = self.response, self._reason or CloseReason.COMPLETED
         seconds = self.loop.clock.now() - self._began
-        return StreamSummary(reason, response.events, response.bytes, seconds, self._error)
+        size = response.bytes if self._coded is None else self._coded.bytes
+        return StreamSummary(reason, response.events, size, seconds, self._error)
 
     @property
     def _name(self) -> str:

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, Unpack
 
 from ..errors import Refusal
+from .coding import negotiate
 from .connection import Connection
 from .content import Content, ContentSource, content_factory
 from .notice import Notice
@@ -75,14 +76,15 @@ async def serve(
     if not _takes_response(connection.scope):
         await _deny(send)
     elif connection.method == "HEAD":
-        await _answer_head(options, send)
+        await _answer_head(options, connection, send)
     else:
         await new_session(make, options, connection, receive, send, owner).run()
 
 
-async def _answer_head(options: StreamOptions, send: Send) -> None:
+async def _answer_head(options: StreamOptions, connection: Connection, send: Send) -> None:
     """Send the head alone: granian and daphne would send a body, other servers never end."""
-    response = EventResponse(send, monotonic, status=options.status, headers=options.head.copy())
+    headers, _ = negotiate(options, connection)
+    response = EventResponse(send, monotonic, status=options.status, headers=headers)
     with suppress(ClientGone):
         await response.write(b"", last=True)
 
