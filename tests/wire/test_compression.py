@@ -94,7 +94,8 @@ def test_pages_larger_than_the_window_of_gzip_take_a_fraction_of_it() -> None:
 def test_zstd_asks_no_more_memory_of_a_client_than_every_client_has() -> None:
     from backports.zstd import get_frame_info  # type: ignore[import-not-found,unused-ignore]
 
-    for mode, log in (("auto", 15), ("pages", 17)):
+    modes: list[tuple[Compression, int]] = [("auto", 15), ("pages", 17)]
+    for mode, log in modes:
         frame = compressor_of("zstd", mode).compress(b"data: a\n\n")
         # RFC 8878, 3.1.1.1.2: exponent and mantissa of the window, after the magic number and the
         # descriptor of the header.
