@@ -140,8 +140,7 @@ def decompressor(headers: ResponseHeaders) -> Callable[[bytes], bytes]:
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress
     try:
         if coding == "br":
-            decompress: Callable[[bytes], bytes] = import_brotli().Decompressor().process
-            return decompress
+            return _BrotliDecompressor().decompress
         if coding == "zstd":
             return _ZstdDecompressor().decompress
     except ImportError as exc:
@@ -149,6 +148,20 @@ def decompressor(headers: ResponseHeaders) -> Callable[[bytes], bytes]:
     raise ValueError(
         f"content-encoding {coding!r} cannot be decoded here: only gzip, deflate, br and zstd can"
     )
+
+
+class _BrotliDecompressor:
+    """Keeps nothing back, as the package's own does of what is much longer than its code."""
+
+    def __init__(self) -> None:
+        self._stream = import_brotli().Decompressor()
+
+    def decompress(self, data: bytes) -> bytes:
+        decoded = piece = bytes(self._stream.process(data))
+        while piece and not self._stream.is_finished():
+            piece = bytes(self._stream.process(b""))
+            decoded += piece
+        return decoded
 
 
 class _ZstdDecompressor:

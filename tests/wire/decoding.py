@@ -47,7 +47,12 @@ class _Brotli:
         self._brotli: Any = import_module("brotli").Decompressor()
 
     def feed(self, data: bytes) -> bytes:
-        return bytes(self._brotli.process(data))
+        decoded = piece = bytes(self._brotli.process(data))
+        # It keeps the end of what is much longer than its code.
+        while piece and not self._brotli.is_finished():
+            piece = bytes(self._brotli.process(b""))
+            decoded += piece
+        return decoded
 
     @property
     def is_complete(self) -> bool:
