@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from math import isfinite
 from time import monotonic
 from typing import Protocol
 
+from .bounds import check_age, check_count
 from .entry import Entry
 from .position import Position
 
@@ -20,8 +20,11 @@ class View(Protocol):
 
     topics: frozenset[str]
 
-    def note(self, entry: Entry) -> None:
-        """Take note of a new entry of one of the topics; never waits and never fails."""
+    def note(self, entry: Entry) -> bool:
+        """Take note of a new entry of one of the topics; False: nobody follows any more.
+
+        Never waits and never fails.
+        """
 
     def restart(self) -> None:
         """Take note that the history begins anew."""
@@ -75,7 +78,8 @@ class History:
         self.topics: dict[str, Topic] = {}
         self._views: set[View] = set()
         self._entries: deque[Entry] = deque()
-        self._bytes = 0
+        self.bytes = 0
+        """The encoded size of the entries."""
         self._forgotten = 0  # the highest sequence trimmed off a topic that has no entry any more
         self._max_events = max_events
         self._max_bytes = max_bytes
@@ -90,7 +94,7 @@ class History:
         with self.lock:
             self.epoch, self.floor, self.tip = epoch, floor, floor
             self._entries.clear()
-            self._bytes = 0
+            self.bytes = 0
             self._forgotten = floor
             for topic in self.topics.values():
                 topic.entries.clear()
@@ -114,8 +118,9 @@ class History:
     def append_locked(self, entry: Entry) -> None:
         """Add one entry, for a backend that holds the lock already."""
         self._add(entry)
-        for view in self.topics[entry.topic].views:
-            view.note(entry)
+        views = self.topics[entry.topic].views
+        for view in [view for view in views if not view.note(entry)]:
+            self.leave(view)
         self._trim()
 
     def heard(self) -> None:
@@ -165,6 +170,16 @@ class History:
         """Count the retained entries of ``topics``."""
         return sum(len(self.topics[name].entries) for name in topics if name in self.topics)
 
+    def newest(self, topics: Iterable[str]) -> int:
+        """Return the highest sequence that an entry of ``topics`` may have."""
+        return max(self._newest(name) for name in topics)
+
+    def _newest(self, name: str) -> int:
+        topic = self.topics.get(name)
+        if topic is None:
+            return self._forgotten
+        return topic.entries[-1].sequence if topic.entries else topic.trimmed
+
     def trim(self) -> None:
         """Let go of what has grown too old meanwhile."""
         self._trim()
@@ -194,7 +209,7 @@ class History:
         entry.arrived = self._now()
         self.tip = entry.sequence
         self._entries.append(entry)
-        self._bytes += len(entry.block)
+        self.bytes += len(entry.block)
         self._topic(entry.topic).entries.append(entry)
 
     def _trim(self) -> None:
@@ -202,12 +217,12 @@ class History:
         oldest = float("-inf") if self._max_age is None else self._now() - self._max_age
         while entries and (
             len(entries) > self._max_events
-            or self._bytes > self._max_bytes
+            or self.bytes > self._max_bytes
             or entries[0].arrived < oldest
         ):
             entry = entries.popleft()
             self.floor = entry.sequence
-            self._bytes -= len(entry.block)
+            self.bytes -= len(entry.block)
             topic = self.topics[entry.topic]
             topic.entries.popleft()
             topic.trimmed = entry.sequence
@@ -222,29 +237,3 @@ class History:
 
 def _sequence(entry: Entry) -> int:
     return entry.sequence
-
-
-def check_count(name: str, value: object) -> None:
-    """Refuse what is no positive count.
-
-    :raises TypeError: it is not an int
-    :raises ValueError: it is below 1
-    """
-    if type(value) is not int:
-        raise TypeError(f"{name} must be an int, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or above, not {value}")
-
-
-def check_age(value: object, name: str = "max_age") -> None:
-    """Refuse what is no age.
-
-    :raises TypeError: it is neither a number nor None
-    :raises ValueError: it is not above 0
-    """
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
-    if not isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be above 0, or None for no limit, not {value!r}")

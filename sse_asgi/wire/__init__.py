@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from .compression import Compression, Compressor, check_compression, new_compressor
 from .decoder import EventDecoder, MessageEvent
+<<<<<<< HEAD
 from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment
+=======
+from .encoder import EncodedBatch, Encoder, encode_comment, event_of
+>>>>>>> main
 from .event import JSONServerSentEvent, ServerSentEvent
 
 __all__ = [
@@ -19,5 +23,9 @@ __all__ = [
     "ServerSentEvent",
     "check_compression",
     "encode_comment",
+<<<<<<< HEAD
     "new_compressor",
+=======
+    "event_of",
+>>>>>>> main
 ]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from .event import JSONServerSentEvent, ServerSentEvent, checked_text, shorten
 
-__all__ = ["EncodedBatch", "Encoder", "IsolatedBlock", "encode_comment"]
+__all__ = ["EncodedBatch", "Encoder", "IsolatedBlock", "encode_comment", "event_of"]
 
 _SEPARATORS: Final = ("\n", "\r\n", "\r")
 _FIELDS: Final = ("data", "event", "id", "retry", "comment", "isolate")
@@ -85,7 +85,7 @@ class Encoder:
         if isinstance(item, str):
             return self.encode(checked_text("data", item))
         if isinstance(item, dict):
-            return self._event(_event_of(item), item)
+            return self._event(event_of(item), item)
         return self._other(item)
 
     __call__ = encode
@@ -165,7 +165,12 @@ def _lf_only(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _event_of(fields: dict[Any, Any]) -> ServerSentEvent:
+def event_of(fields: dict[Any, Any]) -> ServerSentEvent:
+    """Return the event whose fields a dict holds.
+
+    :raises TypeError: a field is unknown or of the wrong type
+    :raises ValueError: a field has no valid value
+    """
     try:
         return ServerSentEvent(**fields)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""Where a hub's log is kept."""

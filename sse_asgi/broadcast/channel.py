@@ -1,0 +1,175 @@
+"""The log as it looks from one event loop, through one set of topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from ..eventloop import EventLoop
+from ..wire import EncodedBatch, IsolatedBlock
+from .entry import Entry
+from .history import History
+
+if TYPE_CHECKING:
+    from .subscription import Subscription
+
+__all__ = ["Audience", "Channel", "join"]
+
+_BATCH_BYTES: Final = 65_536
+_KEPT_BATCHES: Final = 16
+
+
+class Channel:
+    """What all subscriptions of one event loop to the same topics share.
+
+    It is a :class:`~.history.View`. Those that stand at the same place get the same bytes.
+    """
+
+    __slots__ = (
+        "_audience",
+        "_batches",
+        "_touched",
+        "newest",
+        "subscribers",
+        "topics",
+        "total",
+        "waiting",
+    )
+
+    def __init__(self, audience: Audience, topics: frozenset[str]) -> None:
+        self._audience = audience
+        self._batches: dict[int, tuple[EncodedBatch, int]] = {}
+        self._touched = False
+        self.topics = topics
+        self.subscribers: WeakSet[Subscription] = WeakSet()
+        self.waiting: dict[Subscription, None] = {}
+        """Those who have all there is, in the order in which they get what comes."""
+        self.total = 0
+        """Entries of these topics so far, as far as anybody here knows of them."""
+        self.newest = 0
+        """The sequence of the newest entry of these topics."""
+        self._count()
+
+    def _count(self) -> None:
+        history = self._audience.history
+        self.total = history.retained(self.topics)
+        self.newest = history.newest(self.topics)
+
+    # -- under the history's lock, in any thread ---------------------------------------------------
+
+    def note(self, entry: Entry) -> bool:
+        """Take note of a new entry, and have those who wait woken; False: nobody is there."""
+        self.newest = entry.sequence
+        self.total += 1
+        self._batches.clear()
+        return self._touch()
+
+    def restart(self) -> None:
+        """Take note that the history begins anew, and have those who wait woken."""
+        self._batches.clear()
+        self._count()
+        self._touch()
+
+    def _touch(self) -> bool:
+        if not self._touched:
+            self._touched = bool(self.subscribers) and self._audience.touch(self)
+            if not self._touched:
+                self._audience.forget(self)
+        return self._touched
+
+    def batch_after(self, sequence: int) -> tuple[EncodedBatch, int]:
+        """Join the entries after ``sequence``, about 64 KiB of them; return the last one's, too."""
+        known = self._batches.get(sequence)
+        if known is None:
+            entries = self._audience.history.after(sequence, self.topics)
+            if len(self._batches) >= _KEPT_BATCHES:
+                self._batches.clear()
+            known = self._batches[sequence] = join(entries)
+        return known
+
+    # -- in the event loop's thread ----------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Tell those who wait that there is something, or was."""
+        self._touched = False
+        waiting, self.waiting = self.waiting, {}
+        for subscription in waiting:
+            subscription.wake()
+
+
+class Audience:
+    """All that follow one history in one event loop."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.event_loop = EventLoop()
+        self._channels: dict[frozenset[str], Channel] = {}
+        self._touched: list[Channel] = []
+
+    def join(self, subscription: Subscription, topics: frozenset[str]) -> Channel:
+        """Return the channel of ``topics`` with ``subscription`` among those who follow it."""
+        channel = self._channels.get(topics)
+        if channel is None:
+            channel = self._channels[topics] = Channel(self, topics)
+            self.history.follow(channel)
+        channel.subscribers.add(subscription)
+        return channel
+
+    def leave(self, subscription: Subscription, channel: Channel) -> None:
+        """Let go of one subscription, and of its channel with the last one."""
+        channel.waiting.pop(subscription, None)
+        channel.subscribers.discard(subscription)
+        if not channel.subscribers and self._channels.get(channel.topics) is channel:
+            self.forget(channel)
+            self.history.leave(channel)
+
+    def forget(self, channel: Channel) -> None:
+        """Let go of a channel that nobody follows any more."""
+        self._channels.pop(channel.topics, None)
+
+    def touch(self, channel: Channel) -> bool:
+        """Have the channel woken in its event loop; under the lock, in any thread.
+
+        However much is published meanwhile, each subscription is woken once and gets it all.
+        """
+        self._touched.append(channel)
+        if len(self._touched) == 1:
+            try:
+                self.event_loop.call_soon(self._wake)
+            except RuntimeError:  # that event loop is gone, and its subscriptions with it
+                self._touched.clear()
+                return False
+        return True
+
+    def _wake(self) -> None:
+        with self.history.lock:
+            touched, self._touched = self._touched, []
+        for channel in touched:
+            channel.wake()
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that are followed."""
+        return list(self._channels.values())
+
+
+def join(entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
+    """Join the blocks of the first ``entries``, about 64 KiB; return the last one's sequence.
+
+    What is to be isolated is not joined with others.
+    """
+    if len(entries) == 1:
+        return EncodedBatch(entries[0].block, 1), entries[0].sequence
+    blocks: list[bytes] = []
+    size = 0
+    for entry in entries:
+        if type(entry.block) is IsolatedBlock:
+            if not blocks:
+                return EncodedBatch(entry.block, 1), entry.sequence
+            break
+        blocks.append(entry.block)
+        size += len(entry.block)
+        if size >= _BATCH_BYTES:
+            break
+    return EncodedBatch(b"".join(blocks), len(blocks)), entries[len(blocks) - 1].sequence

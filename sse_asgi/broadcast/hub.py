@@ -1,0 +1,278 @@
+"""Hub: one event to many clients, and nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, Final
+
+import anyio
+from anyio.lowlevel import RunVar
+
+from ..errors import PublishError
+from ..wire import Encoder
+from .backend import Backend
+from .backends.memory import MemoryBackend
+from .channel import Audience
+from .cursor import Cursor, OnGap
+from .home import Home
+from .pager import Pager
+from .position import Position
+from .publication import check_token, check_topic, encode_publication
+from .selection import Filter, Key, Selection
+from .snapshot import HubSnapshot
+from .subscription import Subscription
+
+__all__ = ["Hub"]
+
+_CALL_TIMEOUT: Final = 90.0
+"""Seconds after which an event loop in another thread is taken for dead; more than a backend
+takes.
+"""
+
+
+class Hub:
+    """Publishes events to any number of subscribers, and to those who come back what they missed.
+
+    A hub has one ordered log. Topics are labels on its entries, and the place of an entry in the
+    log is its event ID, so that one ``Last-Event-ID`` resumes a subscription to many topics.
+
+    In memory, a hub needs no care. With a backend that has to run, ``async with hub:`` in the
+    application's lifespan starts it and stops it again; otherwise its first use in an event loop
+    starts it there. Any thread and any event loop may use a hub.
+
+    :param backend: keeps the log: a :class:`MemoryBackend` unless said otherwise. Each hub has its
+        own
+    :param serializer: makes JSON of data that is not a string; the standard library's by default
+    :raises TypeError: ``backend`` is not one, or ``serializer`` is not callable
+    """
+
+    def __init__(
+        self,
+        backend: Backend | None = None,
+        *,
+        serializer: Callable[[Any], str | bytes] | None = None,
+    ) -> None:
+        if backend is None:
+            backend = MemoryBackend()
+        if not isinstance(backend, Backend):
+            raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
+        self.backend = backend
+        self.history = backend.history
+        self.encode = Encoder(serializer=serializer).encode
+        self._audiences: RunVar[Audience] = RunVar("sse_asgi.hub")
+        self._all_audiences: list[Audience] = []
+        self._home = Home(self._run, self._move)
+        self._pager = Pager(backend)
+        self._entered: RunVar[list[AsyncExitStack]] = RunVar("sse_asgi.hub.entered")
+        self._gaps = 0
+        self._lost = 0
+
+    # -- publishing --------------------------------------------------------------------------------
+
+    async def publish(self, topic: str, event: object, *, token: str | None = None) -> str:
+        """Append an event to the log, and return its ID.
+
+        Never waits for a subscriber: only for the log to have it.
+
+        :param event: a str, a :class:`ServerSentEvent`, a dict of its fields, or any value to be
+            sent as JSON; without an ID, since its place in the log is its ID
+        :param token: names this attempt; what was published with the same token within the last two
+            minutes is not published again
+        :raises TypeError: a parameter is of the wrong type, or there is no such event
+        :raises ValueError: the event has no data or has an ID, or ``topic`` is empty
+        :raises PublishError: the log did not confirm, so that the outcome is not known
+        """
+        check_topic(topic)
+        check_token(token)
+        block = encode_publication(event, self.encode)
+        backend = self.backend
+        if isinstance(backend, MemoryBackend):
+            return str(backend.publish_nowait(topic, block, token))
+        named = token or token_hex(16)
+        try:
+            position = await self._home.call(
+                lambda: backend.publish(topic, block, named), _CALL_TIMEOUT
+            )
+        except TimeoutError as exc:
+            raise _unconfirmed(exc, named) from exc
+        return str(position)
+
+    def publish_threadsafe(
+        self, topic: str, event: object, *, token: str | None = None, timeout: float = 30.0
+    ) -> str:
+        """Publish from a thread, and return the event's ID: :meth:`publish` without ``await``.
+
+        :param timeout: seconds to wait for the log, which a hub in memory never does
+        :raises RuntimeError: the hub runs in no event loop yet, or in that of this very thread
+        """
+        check_topic(topic)
+        check_token(token)
+        block = encode_publication(event, self.encode)
+        backend = self.backend
+        if isinstance(backend, MemoryBackend):
+            return str(backend.publish_nowait(topic, block, token))
+        named = token or token_hex(16)
+        try:
+            position = self._home.call_from_thread(
+                lambda: backend.publish(topic, block, named), timeout
+            )
+        except TimeoutError as exc:
+            raise _unconfirmed(exc, named) from exc
+        return str(position)
+
+    # -- subscribing -------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *topics: str,
+        last_event_id: str | None = None,
+        filter: Filter | None = None,  # noqa: A002
+        on_gap: OnGap = "oldest",
+        keep_latest: Key | None = None,
+    ) -> Subscription:
+        """Return the events of ``topics`` as content for a stream: those missed, then what comes.
+
+        Who may subscribe to what is the caller's decision, again whenever a client comes back.
+
+        :param last_event_id: the ID of the last event that the client has seen, as it sent it; None
+            begins with the next event
+        :param filter: called with each :class:`Entry`; those it returns something false for are
+            left out
+        :param on_gap: what follows the ``gap`` event when something cannot be replayed:
+            ``"oldest"``, everything that can; ``"now"``, only what is published from then on;
+            ``"close"``, the end of the stream
+        :param keep_latest: gives the key of an :class:`Entry`; of a backlog, only the newest entry
+            of each key is sent
+        :raises TypeError: a parameter is of the wrong type
+        :raises ValueError: there is no topic, or an empty one, or ``on_gap`` is none of the three
+        """
+        if not topics:
+            raise ValueError("topics must name at least one topic")
+        for topic in topics:
+            check_topic(topic)
+        if last_event_id is not None and not isinstance(last_event_id, str):
+            raise TypeError(f"last_event_id must be a str or None, not {last_event_id!r}")
+        for name, function in (("filter", filter), ("keep_latest", keep_latest)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be callable, not {function!r}")
+        if on_gap not in ("oldest", "now", "close"):
+            raise ValueError(f"on_gap must be 'oldest', 'now' or 'close', not {on_gap!r}")
+        selection = Selection(frozenset(topics), filter, keep_latest)
+        return Subscription(self, selection, last_event_id, on_gap)
+
+    def position(self) -> str | None:
+        """Return the ID of the newest event, or None while the log was not reached yet.
+
+        Rendered into a page, it is what the page's stream begins after
+        (``?last_event_id=...``), so that nothing falls between the two.
+        """
+        position = self.history.position
+        return None if position is None else str(position)
+
+    # -- running -----------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Hub:
+        """Run the backend, if it has to, until the block is left."""
+        async with AsyncExitStack() as stack:
+            if self.backend.needs_run:
+                tasks = await stack.enter_async_context(anyio.create_task_group())
+                tasks.start_soon(self._home.run)
+                stack.callback(tasks.cancel_scope.cancel)
+            entered = self._entered.get(None) or []
+            self._entered.set([*entered, stack.pop_all()])
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Stop the backend."""
+        *entered, stack = self._entered.get()
+        self._entered.set(entered)
+        return await stack.__aexit__(kind, error, trace)
+
+    async def _run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._pager.run)
+            await self.backend.run()
+            tasks.cancel_scope.cancel()
+
+    def _move(self) -> None:
+        """Have the backend run in another event loop that has subscribers: its own has ended."""
+        for audience in self._all_audiences:
+            if audience.channels:
+                with suppress(RuntimeError):
+                    audience.event_loop.call_soon(self._home.start, audience.event_loop)
+
+    def audience(self) -> Audience:
+        """Return the subscriptions of the running event loop."""
+        if self.backend.needs_run:
+            self._home.start()
+        audience = self._audiences.get(None)
+        if audience is None:
+            audience = Audience(self.history)
+            self._audiences.set(audience)
+            with self.history.lock:
+                self._all_audiences = [old for old in self._all_audiences if old.channels]
+                self._all_audiences.append(audience)
+        return audience
+
+    def check(self) -> None:
+        """Tell that there is nothing to wait for.
+
+        :raises RuntimeError: the backend failed
+        """
+        failure = self._home.failure
+        if failure is not None:
+            raise RuntimeError("the backend of the hub failed") from failure
+
+    def ask_for_page(self, cursor: Cursor) -> None:
+        """Have entries read that lie before this process's memory."""
+        self._pager.ask(cursor)
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def health(self) -> float:
+        """Return the seconds since the log was last heard of; 0 for a log in memory.
+
+        A backend hears of its log every few seconds even when nothing is published.
+        """
+        return self.history.silence if self.backend.needs_run else 0.0
+
+    def count_gap(self, lost: int | None) -> None:
+        """Count a gap that a subscriber is told of; under the history's lock."""
+        self._gaps += 1
+        self._lost += lost or 0
+
+    def snapshot(self) -> HubSnapshot:
+        """Return what this process knows of the hub, as plain data for metrics."""
+        history = self.history
+        with history.lock:
+            followers = [
+                subscription
+                for audience in self._all_audiences
+                for channel in audience.channels
+                for subscription in channel.subscribers
+            ]
+            position = history.position
+            return HubSnapshot(
+                position=None if position is None else str(position),
+                oldest=None if position is None else str(Position(position.epoch, history.floor)),
+                topics={name: len(topic.entries) for name, topic in history.topics.items()},
+                events=len(history),
+                bytes=history.bytes,
+                subscribers=len(followers),
+                backlog=max((subscription.backlog for subscription in followers), default=0),
+                gaps=self._gaps,
+                lost=self._lost,
+                silence=self.health(),
+            )
+
+
+def _unconfirmed(error: TimeoutError, token: str) -> PublishError:
+    return PublishError(f"{error}; the event may be published or not", token)

@@ -1,0 +1,1 @@
+"""Tests of the hub: one event to many clients, and nothing lost."""
