@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from .compression import Compression, Compressor, check_compression, new_compressor
 from .decoder import EventDecoder, MessageEvent
-<<<<<<< HEAD
-from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment
-=======
-from .encoder import EncodedBatch, Encoder, encode_comment, event_of
->>>>>>> main
+from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment, event_of
 from .event import JSONServerSentEvent, ServerSentEvent
 
 __all__ = [
@@ -23,9 +19,6 @@ __all__ = [
     "ServerSentEvent",
     "check_compression",
     "encode_comment",
-<<<<<<< HEAD
-    "new_compressor",
-=======
     "event_of",
->>>>>>> main
+    "new_compressor",
 ]
