@@ -9,7 +9,7 @@ from .asgi import (
     StreamSummary,
     drain,
 )
-from .errors import EventTooLarge, Refusal, SendTimeout, SSEError
+from .errors import EventTooLarge, PublishError, Refusal, SendTimeout, SSEError
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "EventTooLarge",
     "JSONServerSentEvent",
     "MessageEvent",
+    "PublishError",
     "Refusal",
     "SSEError",
     "SendTimeout",

@@ -37,6 +37,10 @@ class EventLoop:
         except RuntimeError:  # no event loop at all; anyio's NoEventLoopError is one
             return False
 
+    def is_same_as(self, other: EventLoop) -> bool:
+        """Whether this is the same event loop as ``other``."""
+        return self._native() is other._native()
+
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Have the event loop call ``function``; from any thread and from signal handlers.
 

@@ -257,10 +257,10 @@ class _Session(Session):
         self.fail(error)
         self.end(CloseReason.ERROR)
 
-    async def _listen(self) -> None:
+    def _keep(self) -> None:
         if AppStatus.watch(self.loop):
             self.loop.call_soon(self.stop, CloseReason.SERVER_STOPPING)
-        await super()._listen()
+        super()._keep()
 
     def stop(self, reason: CloseReason) -> None:
         if AppStatus.ends(reason):

@@ -7,6 +7,7 @@ from .content import Content, ContentSource
 from .loop import drain, use_clock
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
+from .ready import ReadyContent
 from .stream import EventStream
 from .summary import CloseReason, StreamSummary
 
@@ -21,6 +22,7 @@ __all__ = [
     "Fields",
     "Handler",
     "Notice",
+    "ReadyContent",
     "StreamKeywords",
     "StreamOptions",
     "StreamSummary",

@@ -13,19 +13,19 @@ __all__ = ["AsyncioHost"]
 class AsyncioHost:
     """A :class:`Host` on one plain asyncio task and one cancellation."""
 
-    __slots__ = ("_cancelling", "_interrupts", "_task")
+    __slots__ = ("_beside", "_cancelling", "_interrupts", "_task")
 
     def __init__(self) -> None:
         self._task: Task[Any] | None = None
+        self._beside: Task[None] | None = None
         self._interrupts = 0
         self._cancelling = 0
 
-    async def run(self, main: Main, beside: Main) -> None:
+    async def run(self, main: Main) -> None:
         task = current_task()
         assert task is not None
         self._cancelling = task.cancelling()
-        self._task = task  # before the other task, which may begin at once (eager_task_factory)
-        listener = task.get_loop().create_task(beside())
+        self._task = task
         try:
             await main()
             if self._interrupts:
@@ -39,8 +39,13 @@ class AsyncioHost:
                 raise RuntimeError(message) from exc
         finally:
             self._withdraw(task)
-            if not listener.done():
-                await _end(listener)
+            beside, self._beside = self._beside, None
+            if beside is not None and not beside.done():
+                await _end(beside)
+
+    def start(self, beside: Main) -> None:
+        if self._task is not None and self._beside is None:
+            self._beside = self._task.get_loop().create_task(beside())
 
     def interrupt(self) -> None:
         if self._task is not None:
@@ -60,8 +65,8 @@ class AsyncioHost:
         return interrupts > 0
 
 
-async def _end(listener: Task[Any]) -> None:
-    listener.cancel()
+async def _end(task: Task[None]) -> None:
+    task.cancel()
     await sleep(0)
-    if not listener.done():
-        await wait((listener,), timeout=1)
+    if not task.done():
+        await wait((task,), timeout=1)

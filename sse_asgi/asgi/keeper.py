@@ -88,6 +88,7 @@ class Keeper:
             return self._look_at_end(now), False
         next_look = min(self._stop_at, self._lifetime_at, now + self._interval)
         if response.busy:
+            session.hear()
             timeout_at = response.since + (session.options.send_timeout or NEVER)
             if now < timeout_at:
                 return min(next_look, timeout_at), False

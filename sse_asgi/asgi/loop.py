@@ -1,4 +1,4 @@
-"""What belongs to one event loop: its clock, its ticker and its open streams."""
+"""What belongs to one event loop: its clock, its ticker, its pump and its open streams."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from anyio.lowlevel import RunVar
 from ..eventloop import EventLoop, TaskFunction
 from .clock import Clock, MonotonicClock
 from .host import AnyioHost, Host
+from .pump import Pump
 from .shutdown import ShutdownWatch
 from .summary import CloseReason
 from .ticker import Ticker
@@ -40,7 +41,8 @@ class LoopState:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
         self.new_host = _host_type(self.on_asyncio)
-        self.ticker = Ticker(self.clock, self._spawn)
+        self.ticker = Ticker(self.clock, self._spawn_ticker)
+        self.pump = Pump(self._spawn)
         self.shutdown = ShutdownWatch(self)
         self.sessions: set[Stoppable] = set()
 
@@ -76,17 +78,25 @@ class LoopState:
         self.event_loop.call_soon(function, *args)
 
     def _spawn(self, function: TaskFunction) -> object:
-        return self.event_loop.spawn(lambda: self._supervise(function))
+        return self.event_loop.spawn(lambda: _supervise(function))
 
-    async def _supervise(self, function: TaskFunction) -> None:
-        try:
-            await function()
-        except Exception:
-            # trio takes an exception that leaves a system task for its own and ends the run.
-            logger.exception("the task that keeps the event streams' time failed")
-        finally:
-            if self.shutdown.is_open:
-                self.shutdown.close(loop_is_ending=True)
+    def _spawn_ticker(self, function: TaskFunction) -> object:
+        async def tick() -> None:
+            try:
+                await function()
+            finally:
+                if self.shutdown.is_open:
+                    self.shutdown.close(loop_is_ending=True)
+
+        return self._spawn(tick)
+
+
+async def _supervise(function: TaskFunction) -> None:
+    try:
+        await function()
+    except Exception:
+        # trio takes an exception that leaves a system task for its own and ends the run.
+        logger.exception("a task that all event streams share failed")
 
 
 def _host_type(on_asyncio: bool) -> Callable[[], Host]:

@@ -94,14 +94,9 @@ class EventResponse:
             async for item in items:
                 if self._hold or type(item) is EncodedBatch:
                     batch = item if type(item) is EncodedBatch else EncodedBatch(encode(item), 1)
-                    if self.closed or self._halted:
+                    if not await self.write_batch(batch, first):
                         return  # the content went on although it was cancelled
-                    body = batch.body
-                    if first and not self.started:
-                        body = type(body)(first + body)  # an isolated block stays one
-                    if not await self.write(body):
-                        return
-                    events += batch.events
+                    turn -= batch.events
                 else:
                     body = encode(item)
                     # As in write(), whose call would cost a third of the event.
@@ -123,6 +118,35 @@ class EventResponse:
             self.events += events
             self.bytes += size
 
+    async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
+        """Write what is encoded already; the head and ``first`` go before the first of all.
+
+        Returns False, and does nothing, once the response is closed or halted.
+
+        :raises ClientGone: ``send`` raised an :exc:`OSError`
+        """
+        body, events = batch
+        if self._hold:
+            if first and not self.started:
+                body = type(body)(first + body)  # an isolated block stays one
+            if self._halted or not await self.write(body):
+                return False
+        else:
+            self.busy = True
+            self.since = self._now()
+            try:
+                await self._send({"type": self._body, "body": body, "more_body": True})
+            except OSError as exc:
+                self.closed = self._hold = True
+                raise ClientGone from exc
+            finally:
+                self.busy = False
+                if self._freed is not None:
+                    self._set_free()
+            self.bytes += len(body)
+        self.events += events
+        return True
+
     async def write(self, body: bytes, *, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
 
@@ -132,7 +156,8 @@ class EventResponse:
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
         while self.busy and not self.closed:
-            self._freed = anyio.Event()
+            if self._freed is None:
+                self._freed = anyio.Event()
             await self._freed.wait()
         if self.closed:
             return False
@@ -155,9 +180,13 @@ class EventResponse:
             self.busy = False
             self._hold = self.closed or self._halted
             if self._freed is not None:
-                self._freed.set()
-                self._freed = None
+                self._set_free()
         return True
+
+    def _set_free(self) -> None:
+        freed, self._freed = self._freed, None
+        if freed is not None:
+            freed.set()
 
     async def _write_head(self) -> None:
         self.started = True
@@ -187,5 +216,4 @@ class EventResponse:
     def close(self) -> None:
         """Write nothing more: the client is gone, or not worth waiting for."""
         self.closed = self._hold = True
-        if self._freed is not None:
-            self._freed.set()
+        self._set_free()

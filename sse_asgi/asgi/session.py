@@ -13,12 +13,13 @@ final body leaves clients of daphne and of hypercorn's HTTP/2 waiting for ever.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from types import AsyncGeneratorType
 from typing import Any
 
 import anyio
+from anyio import sleep_forever
 from anyio.lowlevel import checkpoint
 
 from ..errors import Refusal
@@ -30,6 +31,7 @@ from .farewell import error_block, report, retry_block
 from .keeper import FAREWELL_TIMEOUT, NEVER, Keeper
 from .loop import LoopState
 from .options import StreamOptions
+from .ready import Delivery, is_ready_content
 from .response import ClientGone, EventResponse, Send
 from .summary import CloseReason, StreamSummary
 
@@ -53,6 +55,7 @@ class Session:
         "_connection",
         "_error",
         "_host",
+        "_is_deaf",
         "_items",
         "_keeper",
         "_make",
@@ -103,6 +106,7 @@ class Session:
         self._reason: CloseReason | None = None
         self._error: Exception | None = None
         self._closing = False
+        self._is_deaf = False
         self._took_leave = False
 
     async def run(self) -> None:
@@ -113,7 +117,9 @@ class Session:
         self.loop.watch(self)  # before anything is sent: the signal may come any time
         try:
             try:
-                await self._host.run(self._stream, self._listen)
+                await self._host.run(self._stream)
+                if self._items is not None and not self._is_interrupted:
+                    await self._host.run(self._conclude)
             except RuntimeError as exc:
                 self.fail(exc)
             if not self.response.closed or self._items is not None:
@@ -148,34 +154,57 @@ class Session:
         options = self.options
         try:
             self._items = content = self._make(self._connection)
-            if not isinstance(content, AsyncGeneratorType):
-                content = await self._open(content)
-            await self.response.write_events(content, options.encode, options.first)
+            if isinstance(content, AsyncGeneratorType):
+                self._host.start(self._listen)
+                await self.response.write_events(content, options.encode, options.first)
+            else:
+                await self._stream_other(content)
         except ClientGone:
             self._note(CloseReason.CLIENT_GONE)
         except Exception as exc:
             self.fail(exc)
         else:
             self._note(self.stopping)
-        await self._close_content()
-        # Cancelled content may go on, or fail; what is sent now may be cancelled, too.
-        if not self._host.is_cancelled:
-            await self._end_response()
+        await self._conclude()
 
-    async def _open(self, content: Any) -> AsyncIterator[object]:
-        """Make an asynchronous iterator of whatever ``make`` gave."""
-        if isawaitable(content):
-            content = await content
-        check_content(content, "what the handler returned")
-        self._items = items = open_content(content, self.options.encode, self.loop)
-        return items
+    async def _stream_other(self, content: Any) -> None:
+        """Stream whatever ``make`` gave that is no asynchronous generator."""
+        alone = is_ready_content(content)
+        if not alone:
+            self._host.start(self._listen)
+            if isawaitable(content):
+                content = await content
+            check_content(content, "what the handler returned")
+        if is_ready_content(content):
+            self._items = delivery = Delivery(self, content)
+            self._is_deaf = alone
+            self._keep()
+            if await delivery.begin():
+                # The event loop's pump does the rest.
+                if not self._is_deaf:
+                    await sleep_forever()
+                self._is_deaf = False
+                self._note(await self._await_disconnect())
+                if self._reason is CloseReason.CLIENT_GONE:
+                    self.response.close()
+        else:
+            self._items = items = open_content(content, self.options.encode, self.loop)
+            await self.response.write_events(items, self.options.encode, self.options.first)
+
+    def hear(self) -> None:
+        """Listen to the client while the session's own task waits for it to take a message."""
+        if self._is_deaf:
+            self._is_deaf = False
+            self._host.start(self._listen)
 
     async def _listen(self) -> None:
-        """Wait for the client to leave, and stop at the first notice of it.
+        self._keep()
+        self.end(await self._await_disconnect())
 
-        A further ``receive`` would block for ever on hypercorn and daphne, and return at once, each
-        time, on uvicorn and granian.
-        """
+    def _keep(self) -> None:
+        """Have the ticker look at the session from now on."""
+        if self._keeper is not None:
+            return
         now = self.loop.clock.now()
         self._keeper = keeper = Keeper(self, self._began)
         when, due = keeper.look(now)
@@ -184,6 +213,13 @@ class Session:
             self._stop_in_time(keeper)
         elif self.loop.shutdown.is_stopping:
             self.stop(CloseReason.SERVER_STOPPING)
+
+    async def _await_disconnect(self) -> CloseReason:
+        """Wait for the client to leave, and stop at the first notice of it.
+
+        A further ``receive`` would block for ever on hypercorn and daphne, and return at once, each
+        time, on uvicorn and granian.
+        """
         try:
             while (await self._receive())["type"] not in DISCONNECTS:
                 await checkpoint()  # the request's body: of no interest any more
@@ -191,9 +227,17 @@ class Session:
             pass
         except Exception as exc:
             self.fail(exc)
-            self.end(CloseReason.ERROR)
-            return
-        self.end(CloseReason.CLIENT_GONE)
+            return CloseReason.ERROR
+        return CloseReason.CLIENT_GONE
+
+    async def _conclude(self) -> None:
+        """Close the content, and end the response that it has left open."""
+        if not self.response.closed:
+            self._host.start(self._listen)
+        await self._close_content()
+        # Cancelled content may go on, or fail; what is sent now may be cancelled, too.
+        if not self._host.is_cancelled:
+            await self._end_response()
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -219,7 +263,7 @@ class Session:
         if reason in (CloseReason.CLIENT_GONE, CloseReason.SLOW_CLIENT):
             self.response.close()
         keeper = self._keeper
-        if keeper is None or keeper.interrupted_at < NEVER:
+        if keeper is None or self._is_interrupted:
             return
         keeper.interrupted(self.loop.clock.now())
         # Neither the content's clean-up nor a final body that the server is at work on is
@@ -227,6 +271,14 @@ class Session:
         if not (self._closing or self.response.ending):
             self.response.halt()
             self._host.interrupt()
+
+    def finish(self, error: Exception | None = None) -> None:
+        """End the stream since its content has ended, or failed, outside of the session's tasks."""
+        if error is None:
+            self._note(self.stopping)
+        else:
+            self.fail(error)
+        self._host.interrupt()
 
     def fail(self, error: Exception) -> None:
         """Note that the stream ends with ``error``."""
@@ -245,6 +297,10 @@ class Session:
         """Close the connection of a client that has stopped reading, where the server lets us."""
         self.response.close()
         abort_connection(self._send)
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return self._keeper is not None and self._keeper.interrupted_at < NEVER
 
     @property
     def is_ending(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -30,6 +30,7 @@ class Channel:
         "_audience",
         "_batches",
         "_touched",
+        "latest",
         "newest",
         "subscribers",
         "topics",
@@ -43,8 +44,10 @@ class Channel:
         self._touched = False
         self.topics = topics
         self.subscribers: WeakSet[Subscription] = WeakSet()
-        self.waiting: dict[Subscription, None] = {}
-        """Those who have all there is, in the order in which they get what comes."""
+        self.waiting: dict[Subscription, Callable[[], object]] = {}
+        """What to call for those who have all there is, in the order in which they get more."""
+        self.latest: tuple[int, EncodedBatch, int] | None = None
+        """What was joined last, with the sequences before and at its end: most want the same."""
         self.total = 0
         """Entries of these topics so far, as far as anybody here knows of them."""
         self.newest = 0
@@ -62,11 +65,13 @@ class Channel:
         """Take note of a new entry, and have those who wait woken; False: nobody is there."""
         self.newest = entry.sequence
         self.total += 1
+        self.latest = None
         self._batches.clear()
         return self._touch()
 
     def restart(self) -> None:
         """Take note that the history begins anew, and have those who wait woken."""
+        self.latest = None
         self._batches.clear()
         self._count()
         self._touch()
@@ -82,10 +87,11 @@ class Channel:
         """Join the entries after ``sequence``, about 64 KiB of them; return the last one's, too."""
         known = self._batches.get(sequence)
         if known is None:
-            entries = self._audience.history.after(sequence, self.topics)
             if len(self._batches) >= _KEPT_BATCHES:
                 self._batches.clear()
-            known = self._batches[sequence] = join(entries)
+            known = join(self._audience.history.after(sequence, self.topics))
+            self._batches[sequence] = known
+        self.latest = (sequence, *known)
         return known
 
     # -- in the event loop's thread ----------------------------------------------------------------
@@ -94,8 +100,8 @@ class Channel:
         """Tell those who wait that there is something, or was."""
         self._touched = False
         waiting, self.waiting = self.waiting, {}
-        for subscription in waiting:
-            subscription.wake()
+        for wake in waiting.values():
+            wake()
 
 
 class Audience:

@@ -23,6 +23,8 @@ GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
 _AT_ONCE: Final = 512
 """Entries that a filter is asked about at a time."""
 
+_UNKNOWN: Final = -1
+
 
 class Cursor:
     """The place of one subscriber in the log of a hub.
@@ -42,6 +44,7 @@ class Cursor:
         "_forgiven",
         "_hub",
         "_last_event_id",
+        "_live",
         "_on_gap",
         "_page",
         "_seen",
@@ -63,9 +66,11 @@ class Cursor:
         self._at = 0 if position is None else position.sequence
         self._begun = False
         self._ended = False
+        self._live = False
+        """Whether it takes all that comes, and nothing but that is to come."""
         self._audience: Audience | None = None
         self._channel: Channel | None = None
-        self._seen: int | None = None  # of the channel's total, where that is known
+        self._seen = _UNKNOWN  # of the channel's total
         # What lies before this process's memory comes in pages.
         self._asking = False
         self._page: list[Entry] = []
@@ -81,6 +86,20 @@ class Cursor:
     def backlog(self) -> int:
         """How many entries of the log it has not passed yet, of whatever topic."""
         return max(0, self._hub.history.tip - self._at) if self._begun else 0
+
+    def _has_more(self, channel: Channel) -> bool:
+        """Whether there is something to look at without being woken; without the lock."""
+        if self._ended:
+            return True
+        if self._asking or not self._begun:
+            return False
+        history = self._hub.history
+        return (
+            self._at < channel.newest
+            or self._expired_to is not None
+            or self._epoch != history.epoch
+            or history.failure is not None
+        )
 
     # -- on with what comes ------------------------------------------------------------------------
 
@@ -103,14 +122,14 @@ class Cursor:
         return self._look_in_memory(channel)
 
     def _look_in_memory(self, channel: Channel) -> EncodedBatch | list[Entry] | None:
-        if self._seen is None:
+        if self._seen == _UNKNOWN:
             self._recount(channel)
         if self._at >= channel.newest:
             return None
         if self._selection.takes_all:
+            self._live = True
             batch, self._at = channel.batch_after(self._at)
-            if self._seen is not None:
-                self._seen += batch.events
+            self._seen += batch.events
             return batch
         entries = self._hub.history.after(self._at, self.topics)
         return entries if self._selection.looks_ahead else entries[:_AT_ONCE]
@@ -168,7 +187,7 @@ class Cursor:
             if self._epoch == history.epoch:
                 self._at = at
                 self._page = [entry for entry in self._page if entry.sequence > at]
-                self._seen = None
+                self._seen = _UNKNOWN
                 if self._channel is not None and history.is_whole_after(at, self.topics):
                     self._recount(self._channel)
         return batch
@@ -181,7 +200,8 @@ class Cursor:
         """Go on where the policy says, and tell the client, unless it was told already."""
         history = self._hub.history
         forgiven, self._forgiven = self._forgiven, False
-        self._epoch, self._page, self._expired_to, self._seen = history.epoch, [], None, None
+        self._epoch, self._page, self._expired_to, self._seen = history.epoch, [], None, _UNKNOWN
+        self._live = False
         if self._on_gap == "oldest":
             self._at = history.floor if floor is None else floor
             if forgiven and reason == "expired":
@@ -200,11 +220,11 @@ class Cursor:
         history = self._hub.history
         if history.complete:
             lost = None
-            if self._seen is not None:
+            if self._seen != _UNKNOWN:
                 lost = channel.total - self._seen - history.retained(self.topics)
             return self._gap("too-slow", lost)
         if not self._asking:
-            self._asking = True
+            self._asking, self._live = True, False
             self._hub.ask_for_page(self)
         return None
 

@@ -75,6 +75,8 @@ class History:
         """Every entry after this sequence is here."""
         self.tip = 0
         """The sequence of the newest entry there ever was."""
+        self.failure: Exception | None = None
+        """What ended the backend, until it begins again."""
         self.topics: dict[str, Topic] = {}
         self._views: set[View] = set()
         self._entries: deque[Entry] = deque()
@@ -93,6 +95,7 @@ class History:
         """Begin anew with what the log holds: every entry from ``floor`` to ``tip``."""
         with self.lock:
             self.epoch, self.floor, self.tip = epoch, floor, floor
+            self.failure = None
             self._entries.clear()
             self.bytes = 0
             self._forgotten = floor
@@ -126,6 +129,13 @@ class History:
     def heard(self) -> None:
         """Note that the log was heard of, although there is nothing new."""
         self._heard = self._now()
+
+    def fail(self, failure: Exception) -> None:
+        """Tell all who follow that nothing more will come."""
+        with self.lock:
+            self.failure = failure
+            for view in self._views:
+                view.restart()
 
     # -- what subscribers and their hub call, most of it under the lock ----------------------------
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..eventloop import EventLoop
 
@@ -23,12 +24,13 @@ class Home:
     """Runs one coroutine function in the first event loop that needs it, for as long as that lives.
 
     :param main: runs until it is cancelled
-    :param on_end: called when it was cancelled, with its event loop, which may not have been the
-        only one that needs it
+    :param on_end: called with the event loop in which it has ended; another may still need it
     """
 
     def __init__(
-        self, main: Callable[[], Coroutine[Any, Any, None]], on_end: Callable[[], object]
+        self,
+        main: Callable[[], Coroutine[Any, Any, None]],
+        on_end: Callable[[EventLoop], object],
     ) -> None:
         self._main = main
         self._on_end = on_end
@@ -36,8 +38,6 @@ class Home:
         self._loop: EventLoop | None = None
         self._task: object = None  # an event loop keeps no reference to its tasks
         self._calls: set[object] = set()
-        self.failure: Exception | None = None
-        """What ended ``main``, until it is started again."""
 
     @property
     def is_here(self) -> bool:
@@ -59,29 +59,22 @@ class Home:
         with self._lock:
             if self._loop is not None:
                 return False
-            self._loop, self.failure = loop, None
+            self._loop = loop
             return True
 
-    async def run(self) -> None:
-        """Run ``main`` in this task, unless it runs already; then only wait.
-
-        :raises Exception: the one that ended it
-        """
+    def start_in(self, tasks: TaskGroup) -> None:
+        """Run ``main`` in a task of ``tasks``, unless it runs already."""
         if self._claim(EventLoop()):
-            await self._run()
-        else:
-            await anyio.sleep_forever()
+            tasks.start_soon(self._run)
 
     async def _run(self) -> None:
+        loop = self._loop
+        assert loop is not None
         try:
             await self._main()
-        except Exception as exc:
-            self.failure = exc
-            raise
         finally:
             self._loop = self._task = None
-            if self.failure is None:
-                self._on_end()
+            self._on_end(loop)
 
     async def _run_alone(self) -> None:
         try:

@@ -12,6 +12,7 @@ import anyio
 from anyio.lowlevel import RunVar
 
 from ..errors import PublishError
+from ..eventloop import EventLoop
 from ..wire import Encoder, IsolatedBlock
 from .backend import Backend
 from .backends.memory import MemoryBackend
@@ -64,7 +65,7 @@ class Hub:
         self.encode = Encoder(serializer=serializer).encode
         self._audiences: RunVar[Audience] = RunVar("sse_asgi.hub")
         self._all_audiences: list[Audience] = []
-        self._home = Home(self._run, self._move)
+        self._home = Home(self._run, self._ended)
         self._pager = Pager(backend)
         self._entered: RunVar[list[AsyncExitStack]] = RunVar("sse_asgi.hub.entered")
         self._gaps = 0
@@ -182,7 +183,7 @@ class Hub:
         async with AsyncExitStack() as stack:
             if self.backend.needs_run:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
-                tasks.start_soon(self._home.run)
+                self._home.start_in(tasks)
                 stack.callback(tasks.cancel_scope.cancel)
             entered = self._entered.get(None) or []
             self._entered.set([*entered, stack.pop_all()])
@@ -200,17 +201,27 @@ class Hub:
         return await stack.__aexit__(kind, error, trace)
 
     async def _run(self) -> None:
+        failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._pager.run)
-            await self.backend.run()
+            try:
+                await self.backend.run()
+            except Exception as exc:
+                failure = exc
             tasks.cancel_scope.cancel()
+        if failure is not None:
+            self.history.fail(failure)
+            raise failure
 
-    def _move(self) -> None:
+    def _ended(self, loop: EventLoop) -> None:
         """Have the backend run in another event loop that has subscribers: its own has ended."""
+        if self.history.failure is not None:
+            return
         for audience in self._all_audiences:
-            if audience.channels:
+            other = audience.event_loop
+            if audience.channels and not other.is_same_as(loop):
                 with suppress(RuntimeError):
-                    audience.event_loop.call_soon(self._home.start, audience.event_loop)
+                    other.call_soon(self._home.start, other)
 
     def audience(self) -> Audience:
         """Return the subscriptions of the running event loop."""
@@ -224,15 +235,6 @@ class Hub:
                 self._all_audiences = [old for old in self._all_audiences if old.channels]
                 self._all_audiences.append(audience)
         return audience
-
-    def check(self) -> None:
-        """Tell that there is nothing to wait for.
-
-        :raises RuntimeError: the backend failed
-        """
-        failure = self._home.failure
-        if failure is not None:
-            raise RuntimeError("the backend of the hub failed") from failure
 
     def ask_for_page(self, cursor: Cursor) -> None:
         """Have entries read that lie before this process's memory."""

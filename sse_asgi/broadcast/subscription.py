@@ -46,9 +46,17 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
             raise EndOfStream
         channel = self._channel or self._join()
         history = self._hub.history
-        if self._begun and self._at >= channel.newest and self._epoch == history.epoch:
-            return None
-        self._hub.check()
+        if history.failure is not None:
+            raise RuntimeError("the backend of the hub failed") from history.failure
+        if self._epoch == history.epoch and self._begun:
+            if self._at >= channel.newest:
+                return None
+            latest = channel.latest
+            if latest is not None and latest[0] == self._at and self._live:
+                # The next one of a thousand that stand at the same place: no lock, no look.
+                self._at = latest[2]
+                self._seen += latest[1].events
+                return latest[1]
         while True:
             with history.lock:
                 found = self._look(channel)
@@ -59,23 +67,27 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
                 return batch
 
     def when_ready(self, wake: Callable[[], object] | None) -> None:
-        """Call ``wake`` once, in this event loop, when :meth:`take` may have something.
+        """Call ``wake`` once, in this event loop, when :meth:`take` has something, or had.
 
         :param wake: None: call nothing any more
         """
-        self._wake = wake
         channel = self._channel
-        if channel is not None:
-            if wake is None:
-                channel.waiting.pop(self, None)
-            else:
-                channel.waiting[self] = None
+        if channel is None or self._audience is None:
+            return
+        if wake is None:
+            self._wake = None
+            channel.waiting.pop(self, None)
+        elif self._has_more(channel):
+            self._wake = wake
+            self._audience.event_loop.call_soon(self.wake)
+        else:
+            channel.waiting[self] = wake
 
     def wake(self) -> None:
-        """Tell whoever waits that there is something."""
-        if self._channel is not None:
-            self._channel.waiting.pop(self, None)
+        """Tell whoever waits that there is something, or was."""
         wake, self._wake = self._wake, None
+        if self._channel is not None:
+            wake = self._channel.waiting.pop(self, wake)
         if wake is not None:
             wake()
 
@@ -97,11 +109,11 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
     async def aclose(self) -> None:
         """End the subscription."""
         self._ended = True
+        self.wake()
         channel, self._channel = self._channel, None
         if channel is not None and self._audience is not None:
             with self._hub.history.lock:
                 self._audience.leave(self, channel)
-        self.wake()
 
     def _join(self) -> Channel:
         self._audience = audience = self._hub.audience()

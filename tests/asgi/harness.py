@@ -214,9 +214,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def is_idle(state: LoopState) -> bool:
-    """Tell whether the ticker has nothing to look after, and no task."""
+    """Tell whether neither the ticker nor the pump has anything to do, or a task."""
     ticker: Any = state.ticker
-    return not ticker._next_look and not ticker._heap and ticker._task is None
+    idle = not ticker._next_look and not ticker._heap and ticker._task is None
+    return idle and state.pump.is_idle
 
 
 def content_threads() -> list[threading.Thread]:

@@ -229,17 +229,17 @@ async def test_subscription_is_an_asynchronous_iterator_of_batches() -> None:
 async def test_subscription_that_is_closed_ends_for_whoever_waits() -> None:
     subscription = Hub().subscribe("t")
     await anext(subscription)
-    ended = []
+    ended: list[list[EncodedBatch]] = []
 
     async def wait() -> None:
-        ended.extend([batch async for batch in subscription] or ["ended"])
+        ended.append([batch async for batch in subscription])
 
     with anyio.fail_after(WAIT):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
             await subscription.aclose()
-    assert ended == ["ended"]
+    assert ended == [[]]
 
 
 async def test_subscriber_is_woken_once_for_all_that_is_published_meanwhile() -> None:
@@ -248,7 +248,12 @@ async def test_subscriber_is_woken_once_for_all_that_is_published_meanwhile() ->
     subscription.take()
     woken = []
     called = anyio.Event()
-    subscription.when_ready(lambda: (woken.append(subscription.take()), called.set()))
+
+    def wake() -> None:
+        woken.append(subscription.take())
+        called.set()
+
+    subscription.when_ready(wake)
     for number in range(10):
         await hub.publish("t", str(number))
     assert not woken, "never from within publish"

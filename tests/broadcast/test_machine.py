@@ -7,12 +7,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from sse_asgi import MessageEvent
 from sse_asgi.broadcast import Hub, MemoryBackend
 
 from .reading import Reader, data, gaps
 
 TOPICS = ("a", "b", "c")
 CAPACITY = 6
+
+
+async def _ready(reader: Reader) -> list[MessageEvent]:
+    return reader.ready()
 
 
 class Client:
@@ -60,19 +65,19 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(client=clients)
     def read(self, client: Client) -> None:
-        self.check(client, self.portal.call(client.reader.ready))
+        self.check(client, self.portal.call(_ready, client.reader))
 
-    def check(self, client: Client, events: list[object]) -> None:
+    def check(self, client: Client, events: list[MessageEvent]) -> None:
         expected = [
             text
             for number, (topic, text) in enumerate(self.log)
             if number >= client.at and topic in client.topics
         ]
-        found = data(events)  # type: ignore[arg-type]
+        found = data(events)
         lost = expected[: len(expected) - len(found)]
         assert expected[len(lost) :] == found, "in order, no hole, nothing twice"
         assert all(int(text) < self.floor for text in lost), "what is retained is never lost"
-        told = gaps(events)  # type: ignore[arg-type]
+        told = gaps(events)
         assert bool(lost) <= bool(told), "what is lost is told"
         for gap in told:
             assert gap["lost"] in (None, len(lost))
@@ -80,7 +85,7 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(target=left, client=consumes(clients))
     def leave(self, client: Client) -> Client:
-        self.check(client, self.portal.call(client.reader.ready))
+        self.check(client, self.portal.call(_ready, client.reader))
         self.portal.call(client.reader.subscription.aclose)
         return client
 
