@@ -12,7 +12,7 @@ import anyio
 from .bench import LOOPS, Bench
 from .measure import Effort
 from .peers import PEERS, versions
-from .sections import SECTIONS, load_rows
+from .sections import SECTIONS, headings, load_rows
 from .table import Table
 
 LEGEND = """\
@@ -43,10 +43,9 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[tuple[str, ...], Benc
 
 async def run(sections: Sequence[str], bench: Bench) -> None:
     """Measure and print the sections, one after the other."""
-    headings = bench.headings()
     print(f"Python {platform.python_version()}, {bench.loop}; {versions()}\n{LEGEND}")
     for section in sections:
-        table = Table(section, headings)
+        table = Table(section, headings(section, bench))
         print(table.head())
         async for row in load_rows(section)(bench):
             print(table.row(row), flush=True)
