@@ -9,13 +9,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, Protocol
 
 from anyio.lowlevel import current_token
 
-__all__ = ["EventLoop", "TaskFunction"]
+__all__ = ["EventLoop", "Spawned", "TaskFunction"]
 
 TaskFunction = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Spawned(Protocol):
+    """A task of the event loop's own."""
+
+    def cancel(self) -> object:
+        """Cancel the task."""
 
 
 class EventLoop:
@@ -46,24 +53,36 @@ class EventLoop:
 
         :raises RuntimeError: the event loop is gone (trio's ``RunFinishedError`` is one)
         """
-        native = self._native()
-        if native is None:
-            raise RuntimeError("the event loop is gone")
+        native = self._running()
         if self.on_asyncio:
             native.call_soon_threadsafe(function, *args)
         else:
             native.run_sync_soon(function, *args)
 
-    def spawn(self, function: TaskFunction) -> object:
+    def spawn(self, function: TaskFunction) -> Spawned:
         """Run ``function`` in a task of the event loop's own, in which nothing may be raised.
 
-        Return the task: asyncio keeps no reference to it. The context is empty, since the task
-        outlives the request that happens to start it.
+        Return what cancels the task, and must be kept: asyncio keeps no reference to its tasks. The
+        context is empty, since the task outlives the request that happens to start it.
+
+        :raises RuntimeError: the event loop is gone
         """
         if self.on_asyncio:
-            from asyncio import get_running_loop
-
-            return get_running_loop().create_task(function(), context=Context())
+            return self._running().create_task(function(), context=Context())  # type: ignore[no-any-return]
+        from anyio import CancelScope
         from trio.lowlevel import spawn_system_task
 
-        return spawn_system_task(function)
+        scope = CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await function()
+
+        spawn_system_task(run)
+        return scope
+
+    def _running(self) -> Any:
+        native = self._native()
+        if native is None:
+            raise RuntimeError("the event loop is gone")
+        return native

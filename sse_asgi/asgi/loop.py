@@ -9,7 +9,7 @@ from typing import Protocol
 
 from anyio.lowlevel import RunVar
 
-from ..eventloop import EventLoop, TaskFunction
+from ..eventloop import EventLoop, Spawned, TaskFunction
 from .clock import Clock, MonotonicClock
 from .host import AnyioHost, Host
 from .pump import Pump
@@ -77,10 +77,10 @@ class LoopState:
         """
         self.event_loop.call_soon(function, *args)
 
-    def _spawn(self, function: TaskFunction) -> object:
+    def _spawn(self, function: TaskFunction) -> Spawned:
         return self.event_loop.spawn(lambda: _supervise(function))
 
-    def _spawn_ticker(self, function: TaskFunction) -> object:
+    def _spawn_ticker(self, function: TaskFunction) -> Spawned:
         async def tick() -> None:
             try:
                 await function()

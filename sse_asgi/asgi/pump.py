@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-import anyio
 from anyio.lowlevel import checkpoint
 
-from .ticker import Spawn
+from ..eventloop import Spawned, TaskFunction
 
 __all__ = ["Deliverable", "Pump"]
 
 DELIVERIES_PER_TURN = 256
 """Deliveries of one task before the event loop gets a turn: a server's send need not ever wait."""
 
-_BEING_SPAWNED: Final = object()
-
 
 class Deliverable(Protocol):
     """What has something to send to one client, now and then."""
 
-    scope: anyio.CancelScope | None
+    task: Spawned | None
     """The pump's task that is at work on it: cancel it, and set this to None, to break it off."""
 
-    async def deliver(self) -> None:
-        """Send what is ready. Raises nothing but a cancellation."""
+    def deliver(self) -> Coroutine[Any, Any, bool]:
+        """Send what is ready; return whether more may follow."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """Take note that nothing follows, or of what :meth:`deliver` raised. Raises nothing."""
 
 
 class Pump:
@@ -37,54 +38,62 @@ class Pump:
     loop later; one that does not block leaves nothing to its successor.
     """
 
-    __slots__ = ("_due", "_next", "_spawn", "_tasks")
+    __slots__ = ("_is_beginning", "_next", "_spawn", "_tasks", "due")
 
-    def __init__(self, spawn: Spawn) -> None:
+    def __init__(self, spawn: Callable[[TaskFunction], Spawned]) -> None:
         self._spawn = spawn
-        self._due: deque[Deliverable] = deque()
-        self._next: Any = None
+        self._is_beginning = False
+        self._next: Spawned | None = None
         """The task that begins in the next turn of the event loop, if there is one."""
-        self._tasks: set[object] = set()  # asyncio keeps no reference to them
+        self._tasks: set[Spawned] = set()
+        self.due: deque[Deliverable] = deque()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is due and no task is at work."""
-        return not self._due and not self._tasks and self._next is None
+        return not self.due and not self._tasks and self._next is None
 
     def add(self, delivery: Deliverable) -> None:
         """Have ``delivery`` done, in the next turn of the event loop."""
-        self._due.append(delivery)
+        self.due.append(delivery)
         if self._next is None:
             self._begin()
 
     def _begin(self) -> None:
-        self._next = _BEING_SPAWNED
-        self._next = self._spawn(self._run)
+        if not self._is_beginning:
+            self._is_beginning = True
+            self._next = self._spawn(self._run)
+            self._is_beginning = False
 
     async def _run(self) -> None:
-        if self._next is _BEING_SPAWNED:
+        if self._is_beginning:
             await checkpoint()  # asyncio.eager_task_factory runs us inside of add()
         task, self._next = self._next, None
-        due = self._due
-        if not due:
-            return
-        self._tasks.add(task)
-        try:
-            with anyio.CancelScope() as scope:
-                for _ in range(DELIVERIES_PER_TURN):
-                    if not due:
-                        break
-                    delivery = due.popleft()
-                    if due and self._next is None:
-                        self._begin()
-                    delivery.scope = scope
-                    try:
-                        await delivery.deliver()
-                    except BaseException:
-                        delivery.scope = None
-                        raise
-                    if delivery.scope is None:
-                        break  # broken off
-                    delivery.scope = None
-        finally:
-            self._tasks.discard(task)
+        if self.due and task is not None:
+            self._tasks.add(task)
+            try:
+                await self._pump(task)
+            finally:
+                self._tasks.discard(task)
+
+    async def _pump(self, task: Spawned) -> None:
+        due = self.due
+        for _ in range(DELIVERIES_PER_TURN):
+            if not due:
+                return
+            delivery = due.popleft()
+            if self._next is None and due:
+                self._begin()
+            delivery.task = task
+            try:
+                if not await delivery.deliver():
+                    delivery.ended(None)
+            except BaseException as exc:
+                delivery.task = None
+                delivery.ended(exc)
+                if not isinstance(exc, Exception):
+                    raise
+            else:
+                if delivery.task is None:
+                    return  # broken off
+                delivery.task = None

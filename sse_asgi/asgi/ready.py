@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import anyio
 
-from ..wire import EncodedBatch
 from .response import ClientGone
 from .summary import CloseReason
 
 if TYPE_CHECKING:
+    from ..eventloop import Spawned
+    from ..wire import EncodedBatch
     from .session import Session
 
 __all__ = ["Delivery", "ReadyContent", "is_ready_content"]
@@ -53,66 +54,42 @@ def is_ready_content(content: object) -> TypeGuard[ReadyContent]:
 class Delivery:
     """Brings what is ready to one session's client (a :class:`~.pump.Deliverable`)."""
 
-    __slots__ = ("_content", "_left", "_over", "_session", "scope")
+    __slots__ = ("_content", "_first", "_left", "_over", "_pump", "_response", "_session", "task")
 
     def __init__(self, session: Session, content: ReadyContent) -> None:
         self._session = session
+        self._response = session.response
+        self._first = session.options.first
+        self._pump = session.loop.pump
         self._content = content
         self._over = False
         self._left: anyio.Event | None = None
-        self.scope: anyio.CancelScope | None = None
+        self.task: Spawned | None = None
 
-    async def begin(self) -> bool:
-        """Send the head with what is ready already; return False at the end of the content.
+    def wake(self) -> None:
+        """Have the event loop's pump deliver what is ready."""
+        self._pump.add(self)
+
+    def deliver(self) -> Coroutine[Any, Any, bool]:
+        """Send what is ready, with the head if that is still to come; False: the content has ended.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         :raises Exception: what the content raised
         """
-        try:
-            batch = self._content.take()
-        except anyio.EndOfStream:
-            return False
-        if batch is not None:
-            await self._session.response.write_batch(batch, self._session.options.first)
-        self._content.when_ready(self.wake)
-        return True
+        return self._response.write_ready(self._content, self.wake, self._first)
 
-    def wake(self) -> None:
-        """Have the event loop's pump deliver what is ready."""
-        if not self._over:
-            self._session.loop.pump.add(self)
-
-    async def deliver(self) -> None:
-        """Send what is ready; tell the session of the end, whatever it is."""
+    def ended(self, error: BaseException | None) -> None:
+        """Tell the session that the content has ended, or what :meth:`deliver` raised."""
+        if self._left is not None:
+            self._left.set()
         if self._over:
             return
-        session = self._session
-        try:
-            batch = self._content.take()
-            if batch is not None and not await session.response.write_batch(
-                batch, session.options.first
-            ):
-                return  # the session is about to end
-            if not self._over:
-                self._content.when_ready(self.wake)
-        except anyio.EndOfStream:
-            self._finish()
-        except ClientGone:
-            session.end(CloseReason.CLIENT_GONE)
-        except Exception as exc:
-            self._finish(exc)
-        except BaseException:
-            # A cancellation: the session's own, when it is over, or the event loop's.
-            if not self._over:
-                session.end(CloseReason.SERVER_STOPPING)
-            raise
-        finally:
-            if self._left is not None:
-                self._left.set()
-
-    def _finish(self, error: Exception | None = None) -> None:
-        if not self._over:
+        if isinstance(error, ClientGone):
+            self._session.end(CloseReason.CLIENT_GONE)
+        elif error is None or isinstance(error, Exception):
             self._session.finish(error)
+        else:
+            self._session.end(CloseReason.SERVER_STOPPING)  # the event loop ends
 
     async def aclose(self) -> None:
         """Break off what is on its way, and close the content.
@@ -120,12 +97,13 @@ class Delivery:
         :raises Exception: what the content raised
         """
         self._over = True
+        self._response.halt()
         try:
             self._content.when_ready(None)
-            scope, self.scope = self.scope, None
-            if scope is not None:
+            task, self.task = self.task, None
+            if task is not None:
                 self._left = anyio.Event()
-                scope.cancel()
+                task.cancel()
                 with anyio.move_on_after(LEAVE_TIMEOUT):
                     await self._left.wait()
         finally:

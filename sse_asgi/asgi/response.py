@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+from anyio import EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ..errors import Refusal
-from ..wire import EncodedBatch
+from ..wire import EncodedBatch, IsolatedBlock
+
+if TYPE_CHECKING:
+    from .ready import ReadyContent
 
 __all__ = ["ClientGone", "EventResponse", "Headers", "Send"]
 
@@ -92,13 +96,14 @@ class EventResponse:
         turn = EVENTS_PER_TURN
         try:
             async for item in items:
-                if self._hold or type(item) is EncodedBatch:
-                    batch = item if type(item) is EncodedBatch else EncodedBatch(encode(item), 1)
-                    if not await self.write_batch(batch, first):
-                        return  # the content went on although it was cancelled
-                    turn -= batch.events
+                if type(item) is EncodedBatch:
+                    body, count = item
                 else:
-                    body = encode(item)
+                    body, count = encode(item), 1
+                if self._hold:
+                    if not await self._write_held(body, first):
+                        return  # the content went on although it was cancelled
+                else:
                     # As in write(), whose call would cost a third of the event.
                     self.busy = True
                     self.since = now()
@@ -109,8 +114,8 @@ class EventResponse:
                         raise ClientGone from exc
                     finally:
                         self.busy = False
-                    events += 1
                     size += len(body)
+                events += count
                 if events >= turn:
                     turn = events + EVENTS_PER_TURN
                     await checkpoint()
@@ -118,34 +123,50 @@ class EventResponse:
             self.events += events
             self.bytes += size
 
-    async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
-        """Write what is encoded already; the head and ``first`` go before the first of all.
+    async def write_ready(
+        self, content: ReadyContent, wake: Callable[[], object], first: bytes
+    ) -> bool:
+        """Write what ``content`` has ready, and let it call ``wake`` when it has more.
 
-        Returns False, and does nothing, once the response is closed or halted.
+        The head and ``first`` go before the first of all. Returns False at the content's end.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        body, events = batch
-        if self._hold:
-            if first and not self.started:
-                body = type(body)(first + body)  # an isolated block stays one
-            if self._halted or not await self.write(body):
-                return False
-        else:
-            self.busy = True
-            self.since = self._now()
-            try:
-                await self._send({"type": self._body, "body": body, "more_body": True})
-            except OSError as exc:
-                self.closed = self._hold = True
-                raise ClientGone from exc
-            finally:
-                self.busy = False
-                if self._freed is not None:
-                    self._set_free()
-            self.bytes += len(body)
-        self.events += events
+        if self._hold and (self.closed or self._halted):
+            return True
+        try:
+            batch = content.take()
+        except EndOfStream:
+            return False
+        if batch is not None:
+            body, events = batch
+            if self._hold:
+                if not await self._write_held(body, first):
+                    return True
+            else:
+                self.busy = True
+                self.since = self._now()
+                try:
+                    await self._send({"type": self._body, "body": body, "more_body": True})
+                except OSError as exc:
+                    self.closed = self._hold = True
+                    raise ClientGone from exc
+                finally:
+                    self.busy = False
+                    if self._freed is not None:
+                        self._set_free()
+                self.bytes += len(body)
+            self.events += events
+            if self._hold:
+                return True  # it ended meanwhile
+        content.when_ready(wake)
         return True
+
+    async def _write_held(self, body: bytes, first: bytes) -> bool:
+        if first and not self.started:
+            joined = first + body
+            body = IsolatedBlock(joined) if type(body) is IsolatedBlock else joined
+        return not self._halted and await self.write(body)
 
     async def write(self, body: bytes, *, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.

@@ -179,7 +179,7 @@ class Session:
             self._items = delivery = Delivery(self, content)
             self._is_deaf = alone
             self._keep()
-            if await delivery.begin():
+            if await delivery.deliver():
                 # The event loop's pump does the rest.
                 if not self._is_deaf:
                     await sleep_forever()

@@ -6,6 +6,7 @@ from .compression import Compression, Compressor, check_compression, new_compres
 from .decoder import EventDecoder, MessageEvent
 from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment, event_of
 from .event import JSONServerSentEvent, ServerSentEvent
+from .sharing import SharedBlock, SharedStream
 
 __all__ = [
     "Compression",
@@ -17,6 +18,8 @@ __all__ = [
     "JSONServerSentEvent",
     "MessageEvent",
     "ServerSentEvent",
+    "SharedBlock",
+    "SharedStream",
     "check_compression",
     "encode_comment",
     "event_of",

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from .negotiation import preferred_codings
+from .sharing import Place, SharedBlock
 
 __all__ = [
     "BrotliCompressor",
@@ -31,6 +32,12 @@ Compression: TypeAlias = Literal["auto", "pages"]
 """``"auto"`` for events of any kind, in little memory; ``"pages"`` for HTML that is sent again and
 again, as large as it may be: the window has to hold the one before.
 """
+
+
+# Deflate, no flags, no time, no name, an unknown system (RFC 1952, 2.3).
+_GZIP_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+# The last one, with no symbol but the end, by the fixed code (RFC 1951, 3.2.6).
+_LAST_BLOCK: Final = b"\x03\0"
 
 
 class Compressor(Protocol):
@@ -54,31 +61,64 @@ class Compressor(Protocol):
 class GzipCompressor:
     """gzip (RFC 1952) in about 2 ** (``window_log`` + 2) + 2 ** (``memory_level`` + 9) bytes.
 
+    A :class:`SharedBlock` is not compressed again where the client can take what others got.
+
     :param window_log: how far back a repetition may be, in powers of 2: 9 to 15
     :param memory_level: of zlib, 1 to 9
     """
 
-    __slots__ = ("_deflate", "_full_flush", "_sync_flush")
+    __slots__ = ("_begin", "_crc", "_deflate", "_memory_level", "_place", "_size", "_window_log")
 
     coding: Final = "gzip"
 
     def __init__(self, window_log: int, memory_level: int) -> None:
-        import zlib  # nothing else of this library needs it
-
-        self._deflate = zlib.compressobj(6, zlib.DEFLATED, 16 + window_log, memory_level)
-        self._sync_flush = zlib.Z_SYNC_FLUSH
-        self._full_flush = zlib.Z_FULL_FLUSH
+        self._window_log = window_log
+        self._memory_level = memory_level
+        self._deflate: Any = None
+        """What compresses for this client alone, and knows all since it last shared."""
+        self._place: Place | None = None
+        self._begin = _GZIP_HEADER
+        self._crc = self._size = 0
 
     def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
+        from zlib import crc32  # nothing but compression needs it
+
+        begin, self._begin = self._begin, b""
+        self._crc = crc32(body, self._crc)
+        self._size += len(body)
+        if type(body) is SharedBlock and not isolate:
+            own, shared, self._place = body.follow(self._place)
+            if own:
+                begin += self._compress(own, isolate=False)
+            if shared:
+                self._deflate = None
+            return begin + shared
+        self._place = None
+        return begin + self._compress(body, isolate=isolate)
+
+    def _compress(self, body: bytes, *, isolate: bool) -> bytes:
+        import zlib
+
         deflate = self._deflate
+        if deflate is None:
+            self._deflate = deflate = zlib.compressobj(
+                6, zlib.DEFLATED, -self._window_log, self._memory_level
+            )
+        coded: bytes
         if isolate:
             # Each full flush makes zlib forget what it could refer to.
-            before = deflate.flush(self._full_flush)
-            return before + deflate.compress(body) + deflate.flush(self._full_flush)
-        return deflate.compress(body) + deflate.flush(self._sync_flush)
+            before = deflate.flush(zlib.Z_FULL_FLUSH)
+            coded = before + deflate.compress(body) + deflate.flush(zlib.Z_FULL_FLUSH)
+        else:
+            coded = deflate.compress(body) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return coded
 
     def finish(self) -> bytes:
-        return self._deflate.flush()
+        last = _LAST_BLOCK if self._deflate is None else self._deflate.flush()
+        size = self._size & 0xFFFF_FFFF
+        return b"".join(
+            (self._begin, last, self._crc.to_bytes(4, "little"), size.to_bytes(4, "little"))
+        )
 
 
 class ZstdCompressor:

@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 from sse_asgi.asgi import pump as pump_module
 from sse_asgi.asgi.loop import LoopState
 from sse_asgi.asgi.pump import Pump
+from sse_asgi.eventloop import Spawned
 from sse_asgi.testing import settle
 
 from .harness import until
@@ -26,15 +27,25 @@ class Parcel:
     def __init__(
         self, done: list[object], name: object, send: Callable[[], Awaitable[Any]] | None = None
     ) -> None:
-        self.scope: anyio.CancelScope | None = None
+        self.task: Spawned | None = None
+        self.error: BaseException | None = None
         self._done = done
         self._name = name
         self._send = send
 
-    async def deliver(self) -> None:
+    async def deliver(self) -> bool:
         if self._send is not None:
             await self._send()
         self._done.append(self._name)
+        return True
+
+    def ended(self, error: BaseException | None) -> None:
+        self.error = error
+
+    def break_off(self) -> None:
+        task, self.task = self.task, None
+        assert task is not None
+        task.cancel()
 
 
 class Spawns:
@@ -44,7 +55,7 @@ class Spawns:
         self.count = 0
         self._loop = LoopState.current().event_loop
 
-    def __call__(self, function: Any) -> object:
+    def __call__(self, function: Any) -> Spawned:
         self.count += 1
         return self._loop.spawn(function)
 
@@ -114,10 +125,8 @@ async def test_delivery_that_is_broken_off_takes_no_other_with_it() -> None:
         pump.add(parcel)
     await settle()
     assert done == [1, 2]
-    scope, blocked.scope = blocked.scope, None
-    assert scope is not None
     pump.add(Parcel(done, 3))
-    scope.cancel()
+    blocked.break_off()
     pump.add(Parcel(done, 4))
     await settle()
     assert done == [1, 2, 3, 4]
@@ -129,9 +138,7 @@ async def test_delivery_that_breaks_itself_off_takes_no_other_with_it() -> None:
     pump = Pump(Spawns())
 
     async def break_off() -> None:
-        scope, parcel.scope = parcel.scope, None
-        assert scope is not None
-        scope.cancel()
+        parcel.break_off()
 
     parcel = Parcel(done, "itself", break_off)
     for each in (parcel, Parcel(done, 1), Parcel(done, 2, checkpoint)):
