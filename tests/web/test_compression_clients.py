@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -18,7 +18,7 @@ from tests.servers.harness import Server, serve
 from tests.wire.decoding import CODINGS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 pytestmark = [
     pytest.mark.parts,
@@ -41,8 +41,13 @@ for await (const chunk of response.body) process.stdout.write(decoder.decode(chu
 OPEN_SOURCE = """(url) => {
     window.seen = []; window.ended = null;
     const source = new EventSource(url);
-    source.onmessage = (event) => window.seen.push(event.data);
+    for (const type of ["message", "position", "number"])
+        source.addEventListener(type, (event) => window.seen.push(event.data));
     source.onerror = () => { source.close(); window.ended = "error"; };
+}"""
+FOLLOW_NUMBERS = """() => {
+    window.numbers = () =>
+        window.seen.filter((data) => /^[0-9]+: /.test(data)).map((data) => parseInt(data));
 }"""
 OPEN_FETCH = """async (url) => {
     window.seen = []; window.ended = null;
@@ -164,3 +169,29 @@ def test_chromium_reads_each_event_before_the_next_is_told(
     # The end of a body is an error to an EventSource, which would reconnect.
     assert page.evaluate("window.ended") == ("error" if way is OPEN_SOURCE else "complete")
     page.close()
+
+
+@pytest.mark.needs("chromium", "playwright")
+@pytest.mark.parametrize("way", [OPEN_SOURCE, OPEN_FETCH], ids=["EventSource", "fetch"])
+def test_subscribers_of_a_hub_who_come_at_any_time_read_the_same(
+    browser: Browser, server: Server, way: str
+) -> None:
+    address = f"http://127.0.0.1:{server.process.port}"
+    begins = (0, 30, 99, 100, 101)  # a run has 100 events
+    pages: list[Page] = []
+    for begin, end in pairwise((*begins, 260)):
+        page = browser.new_page()
+        page.set_default_timeout(TIMEOUT)
+        page.goto(f"{address}/")
+        page.evaluate(way, "/hub?coding=gzip")
+        page.evaluate(FOLLOW_NUMBERS)
+        page.wait_for_function("window.seen.length >= 1")  # where it stands
+        pages.append(page)
+        for number in range(begin, end):
+            server.ask("/control/publish", **{"from": str(number), "to": str(number + 1)})
+        for first, page in zip(begins, pages, strict=False):
+            page.wait_for_function(f"numbers().length >= {end - first}")
+    for first, page in zip(begins, pages, strict=True):
+        assert page.evaluate("numbers()") == list(range(first, 260))
+        assert page.evaluate("window.ended") is None
+        page.close()

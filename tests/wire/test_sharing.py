@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 from itertools import count
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -176,19 +176,20 @@ def test_client_that_lags_behind_does_not_end_the_run_of_the_others() -> None:
 def test_run_ends_before_what_is_kept_of_it_is_large() -> None:
     channel = Channel()
     stream = channel.stream
-    noise = zlib.compress(bytes(range(256)) * 2000, 0)
     runs = set()
-    for number in range(1, 9):
-        (piece,) = stream.pieces(number - 1, [(number, noise)])
-        assert piece is not None
-        runs.add(id(piece.run))
-    assert len(runs) == 1
-    import random
-
-    random.seed(1)
-    for number in range(9, 20):
-        (piece,) = stream.pieces(number - 1, [(number, random.randbytes(300_000))])
+    generator = Random(1)
+    for number in range(1, 20):
+        (piece,) = stream.pieces(number - 1, [(number, generator.randbytes(300_000))])
         assert piece is not None
         assert sum(len(kept.coded) for kept in piece.run.pieces.values()) < 2_000_000
         runs.add(id(piece.run))
     assert len(runs) > 2
+
+
+def test_who_comes_after_blocks_that_nobody_asked_for_begins_a_run() -> None:
+    channel = Channel()
+    publish(channel, Client(channel), times=5)
+    publish(channel, times=5)
+    late = Client(channel, place=10)
+    publish(channel, late)
+    assert late._compressor._deflate is None
