@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from sse_asgi import EventSourceApp, EventStream
-from sse_asgi.broadcast import Hub
+from sse_asgi import Connection, EventSourceApp, EventStream
+from sse_asgi.broadcast import Hub, Subscription
+from sse_asgi.wire import EncodedBatch
 
 from ..bench import Bench
 from ..exchange import Exchange, request_scope
@@ -22,8 +23,11 @@ from ..peers import LIMIT
 __all__ = ["headings", "rows"]
 
 CODINGS = ("gzip", "zstd", "br")
+ALONE = "gzip alone"
+"""The column of many clients whose bytes are compressed for each of them."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {LIMIT: (), AGAIN: (), **{it: (it,) for it in CODINGS}}
 """From each column to what its clients accept."""
+MANY: Mapping[str, tuple[str, ...]] = {**COLUMNS, ALONE: ("gzip",)}
 
 FANOUT_EVENTS = 40
 ROUNDS = 7
@@ -57,7 +61,7 @@ def page(number: int) -> str:
 
 def headings(bench: Bench) -> Mapping[str, str]:
     """Return the name of each column as it is printed."""
-    return {**{it: it for it in COLUMNS}, LIMIT: "identity"}
+    return {**{it: it for it in MANY}, LIMIT: "identity"}
 
 
 async def rows(bench: Bench) -> AsyncIterator[Row]:
@@ -72,7 +76,7 @@ async def rows(bench: Bench) -> AsyncIterator[Row]:
         for row in await compare(_quantities(f"{label}, 1 client"), columns, rounds):
             yield row
     clients = bench.effort.connections
-    columns = {name: _many(patch, clients, it) for name, it in COLUMNS.items()}
+    columns = {name: _many(patch, clients, it, share=name != ALONE) for name, it in MANY.items()}
     for row in await compare(_quantities(f"patch, {clients:,} clients"), columns, min(rounds, 3)):
         yield row
 
@@ -97,10 +101,17 @@ def _one(mode: Any, event: Callable[[int], str], count: int, accepted: Sequence[
     return sample
 
 
-def _many(event: Callable[[int], str], clients: int, accepted: Sequence[str]) -> Sampler:
+def _many(
+    event: Callable[[int], str], clients: int, accepted: Sequence[str], *, share: bool
+) -> Sampler:
     async def sample() -> tuple[float, float]:
         hub = Hub()
-        app = EventSourceApp(lambda connection: hub.subscribe("t"), compression="auto")
+
+        def handler(connection: Connection) -> Any:
+            content = hub.subscribe("t")
+            return content if share else Alone(content)
+
+        app = EventSourceApp(handler, compression="auto")
         audience = [Client(app, accepted) for _ in range(clients)]
         async with anyio.create_task_group() as tasks:
             for client in audience:
@@ -123,6 +134,20 @@ async def _until(audience: list[Client], bodies: int) -> None:
     for client in audience:
         while client.bodies < bodies:
             await checkpoint()
+
+
+class Alone:
+    """A subscription whose bytes are as good, and nobody else's."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self.when_ready = subscription.when_ready
+        self.aclose = subscription.aclose
+
+    def take(self) -> EncodedBatch | None:
+        """Return what is ready."""
+        batch = self._subscription.take()
+        return None if batch is None else EncodedBatch(bytes(batch.body), batch.events)
 
 
 class Client(Exchange):
