@@ -61,18 +61,17 @@ class CodedSend:
             self._is_coded = message["headers"] is self._headers
             await self._send(message)
             return
+        more_body = message["more_body"]
         if self._is_coded:
-            message = {**message, "body": self._code(body, is_last=not message["more_body"])}
+            if body:
+                isolate = self._is_torn or type(body) is IsolatedBlock
+                body = self._compressor.compress(body, isolate=isolate)
+            if not more_body:
+                body += self._compressor.finish()
+            message = {"type": message["type"], "body": body, "more_body": more_body}
         # Whether a message that is cut short has gone out, nobody knows: what follows must make
         # sense without it.
         self._is_torn = True
         await self._send(message)
         self._is_torn = False
-        self.bytes += len(message["body"])
-
-    def _code(self, body: bytes, *, is_last: bool) -> bytes:
-        coded = b""
-        if body:
-            isolate = self._is_torn or type(body) is IsolatedBlock
-            coded = self._compressor.compress(body, isolate=isolate)
-        return coded + self._compressor.finish() if is_last else coded
+        self.bytes += len(body)

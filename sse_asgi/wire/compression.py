@@ -67,11 +67,23 @@ class GzipCompressor:
     :param memory_level: of zlib, 1 to 9
     """
 
-    __slots__ = ("_begin", "_crc", "_deflate", "_memory_level", "_place", "_size", "_window_log")
+    __slots__ = (
+        "_begin",
+        "_crc",
+        "_deflate",
+        "_memory_level",
+        "_place",
+        "_size",
+        "_window_log",
+        "_zlib",
+    )
 
     coding: Final = "gzip"
 
     def __init__(self, window_log: int, memory_level: int) -> None:
+        import zlib  # nothing but compression needs it
+
+        self._zlib = zlib
         self._window_log = window_log
         self._memory_level = memory_level
         self._deflate: Any = None
@@ -81,10 +93,8 @@ class GzipCompressor:
         self._crc = self._size = 0
 
     def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
-        from zlib import crc32  # nothing but compression needs it
-
         begin, self._begin = self._begin, b""
-        self._crc = crc32(body, self._crc)
+        self._crc = self._zlib.crc32(body, self._crc)
         self._size += len(body)
         if type(body) is SharedBlock and not isolate:
             own, shared, self._place = body.follow(self._place)
@@ -92,14 +102,12 @@ class GzipCompressor:
                 begin += self._compress(own, isolate=False)
             if shared:
                 self._deflate = None
-            return begin + shared
+            return begin + shared if begin else shared
         self._place = None
         return begin + self._compress(body, isolate=isolate)
 
     def _compress(self, body: bytes, *, isolate: bool) -> bytes:
-        import zlib
-
-        deflate = self._deflate
+        zlib, deflate = self._zlib, self._deflate
         if deflate is None:
             self._deflate = deflate = zlib.compressobj(
                 6, zlib.DEFLATED, -self._window_log, self._memory_level
