@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["Place", "SharedBlock", "SharedStream"]
+__all__ = ["Piece", "Place", "Run", "SharedBlock", "SharedStream"]
 
 RUN_BLOCKS: Final = 100
 RUN_BYTES: Final = 1_048_576
