@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .compression import Compression, Compressor, check_compression, new_compressor
+from .compression import Compression, check_compression, new_compressor
+from .compressor import Compressor
 from .decoder import EventDecoder, MessageEvent
 from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment, event_of
 from .event import JSONServerSentEvent, ServerSentEvent

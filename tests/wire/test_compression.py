@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sse_asgi.wire import Compression, Compressor, Encoder, ServerSentEvent, new_compressor
-from sse_asgi.wire.compression import BrotliCompressor
+from sse_asgi.wire.compressor import BrotliCompressor
 
 from .decoding import CODINGS, decoder_of
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sse_asgi.wire import SharedBlock, SharedStream
-from sse_asgi.wire.compression import GzipCompressor
+from sse_asgi.wire.compressor import GzipCompressor
 from sse_asgi.wire.sharing import RUN_BLOCKS
 
 from .decoding import decoder_of
