@@ -1,18 +1,24 @@
 """Server-Sent Events for any ASGI server and any ASGI framework."""
 
 from .asgi import (
+    CORS,
+    DONE_ID,
     CloseReason,
     Connection,
     EventSourceApp,
     EventStream,
     StreamOptions,
     StreamSummary,
+    busy,
+    done,
     drain,
 )
 from .errors import EventTooLarge, PublishError, Refusal, SendTimeout, SSEError
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
 
 __all__ = [
+    "CORS",
+    "DONE_ID",
     "CloseReason",
     "Connection",
     "EventDecoder",
@@ -28,5 +34,7 @@ __all__ = [
     "ServerSentEvent",
     "StreamOptions",
     "StreamSummary",
+    "busy",
+    "done",
     "drain",
 ]

@@ -1,4 +1,4 @@
-"""``python -m sse_asgi``: the live demo."""
+"""``python -m sse_asgi``: the live demo; ``python -m sse_asgi doctor``: a look at a stream."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "doctor":
+        from .doctor import main as examine
+
+        return examine(arguments[1:])
     options = _parser().parse_args(arguments)
     return _demo(options.host, options.port)
 
@@ -19,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sse_asgi",
         description="Serve the live demo: one page that shows a stream, cut and resumed.",
+        epilog="'python -m sse_asgi doctor URL' says what stands between a stream and a browser.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(

@@ -29,7 +29,9 @@ LAYERS = {
     "adapters": CORE | {"__init__", "broadcast"},
     "testing": CORE | {"__init__", "broadcast"},
     "demo": CORE | {"__init__", "broadcast"},
-    "__main__": CORE | {"__init__", "broadcast", "demo"},
+    "web": CORE | {"__init__", "broadcast"},
+    "doctor": CORE | {"__init__"},
+    "__main__": CORE | {"__init__", "broadcast", "demo", "doctor"},
 }
 # What they may import beside the standard library. "typing" is for type checkers only; "lazy" is
 # imported inside the function that needs it, since it may not be installed.

@@ -14,6 +14,7 @@ import anyio
 from ..errors import Refusal
 from .connection import Connection
 from .content import Content
+from .cors import CORS, CORSPolicy
 from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
 from .notice import Notice
@@ -49,6 +50,8 @@ class EventSourceApp:
     :param when_full: how one too many is refused: ``"retry"`` sends it a reconnection time, since a
         browser's ``EventSource`` never comes back after a status other than 200; ``"503"`` says so
         with that status and ``Retry-After``
+    :param cors: which pages of other origins may read the stream: an origin, several, ``"*"``, or a
+        :class:`CORS` that says more; None: no other page may
     :param options: see :class:`StreamOptions`
     :raises TypeError: ``handler`` cannot be one, or an option is of the wrong type
     :raises ValueError: a method is unknown, or an option has an impossible value
@@ -64,6 +67,7 @@ class EventSourceApp:
         max_connections_per_client: int | None = None,
         client_key: ClientKey = client_address,
         when_full: WhenFull = "retry",
+        cors: CORSPolicy | None = None,
         **options: Unpack[StreamKeywords],
     ) -> None:
         _check_handler(handler)
@@ -74,6 +78,7 @@ class EventSourceApp:
         self._limits = ConnectionLimits(
             max_connections, max_connections_per_client, client_key, when_full
         )
+        self._cors = cors if cors is None or isinstance(cors, CORS) else CORS(cors)
         self._loops: WeakSet[LoopState] = WeakSet()
 
     # Every framework has its own types for these three, which exclude those of the others.
@@ -84,19 +89,27 @@ class EventSourceApp:
         check_scope(scope)
         self._loops.add(LoopState.current())
         connection = Connection(scope, Notice())
+        options = self._options_for(connection)
         try:
+            if self._cors is not None and self._cors.is_preflight(connection):
+                raise self._cors.answer_preflight(connection, self._methods)
             if connection.method not in self._methods:
                 raise Refusal(405, headers={"allow": ", ".join(self._methods)})
             if connection.method not in ("GET", "HEAD"):
                 connection.body = await self._read_body(receive)
         except Refusal as refusal:
-            await refuse(refusal, scope, send)
+            await refuse(refusal, scope, send, options.head)
         except ClientGone:
             return
         else:
             with self._limits.admitted(connection) as admitted:
                 make = self._handler if admitted else self._refuse
-                await serve(make, self.options, connection, receive, send, self)
+                await serve(make, options, connection, receive, send, self)
+
+    def _options_for(self, connection: Connection) -> StreamOptions:
+        if self._cors is None:
+            return self.options
+        return self.options.derived(head=[*self.options.head, *self._cors.headers(connection)])
 
     def _refuse(self, connection: Connection) -> Content:
         raise self._limits.refusal(self.options)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 from ..errors import Refusal
-from ..wire import ServerSentEvent
 from .connection import Connection
 from .farewell import random_retry
 from .options import StreamOptions
+from .reconnect import come_back
 
 __all__ = ["ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
 
@@ -105,8 +105,7 @@ class ConnectionLimits:
         if self._when_full == "503":
             seconds = -(-retry // 1000)
             return Refusal(503, "Too many event streams are open", {"retry-after": str(seconds)})
-        head = [(name.decode(), value.decode("latin-1")) for name, value in options.head]
-        return Refusal(200, options.encode(ServerSentEvent(retry=retry)), head)
+        return come_back(retry, options.head)
 
 
 def _check_limit(name: str, value: object) -> None:

@@ -147,6 +147,8 @@ class StreamOptions:
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
         check_compression(self.compression)
+        if self.retry == 0:
+            raise ValueError("retry must not be 0: browsers come back hundreds of times a second")
         encode = Encoder(separator=self.separator, serializer=self.serializer).encode
         first = b"" if self.retry is None else encode(ServerSentEvent(retry=self.retry))
         object.__setattr__(self, "encode", encode)

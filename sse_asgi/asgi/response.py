@@ -20,6 +20,11 @@ __all__ = ["ClientGone", "EventResponse", "Headers", "Send"]
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Any], Awaitable[None]]
 
+OF_EVERY_ANSWER = frozenset(
+    {b"vary", b"access-control-allow-origin", b"access-control-allow-credentials"}
+)
+"""The head's fields that a refusal has as well, or a page of another origin could not read it."""
+
 EVENTS_PER_TURN = 128
 """Events sent before the event loop gets a turn: neither content nor a server's send need ever
 wait.
@@ -69,7 +74,11 @@ class EventResponse:
         self._hold = True  # until the head is out
         self._freed: anyio.Event | None = None
         self._body = f"{prefix}.body"
-        self._start = {"type": f"{prefix}.start", "status": status, "headers": headers}
+        self._start: dict[str, Any] = {
+            "type": f"{prefix}.start",
+            "status": status,
+            "headers": headers,
+        }
         self.busy = False
         """A message is with the server's ``send``."""
         self.since = now()
@@ -227,6 +236,9 @@ class EventResponse:
         ]
         if refusal.body and not any(name == b"content-type" for name, _ in headers):
             headers.append((b"content-type", b"text/plain; charset=utf-8"))
+        for pair in self._start["headers"]:
+            if pair[0] in OF_EVERY_ANSWER and pair not in headers:
+                headers.append(pair)
         self._start = {**self._start, "status": refusal.status, "headers": headers}
         await self.write(refusal.body, last=True)
 

@@ -13,7 +13,8 @@ from .connection import Connection
 from .content import Content, ContentSource, content_factory
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
-from .response import ClientGone, EventResponse, Send
+from .reconnect import is_done
+from .response import ClientGone, EventResponse, Headers, Send
 from .session import ContentMaker, Receive, Session
 
 __all__ = ["EventStream", "check_scope", "refuse", "serve"]
@@ -75,6 +76,8 @@ async def serve(
     """Answer one request with the content that ``make`` gives for it."""
     if not _takes_response(connection.scope):
         await _deny(send)
+    elif is_done(connection):
+        await refuse(Refusal(204), connection.scope, send, options.head)
     elif connection.method == "HEAD":
         await _answer_head(options, connection, send)
     else:
@@ -89,13 +92,13 @@ async def _answer_head(options: StreamOptions, connection: Connection, send: Sen
         await response.write(b"", last=True)
 
 
-async def refuse(refusal: Refusal, scope: Any, send: Send) -> None:
-    """Answer one request with the refusal."""
+async def refuse(refusal: Refusal, scope: Any, send: Send, headers: Headers) -> None:
+    """Answer one request with the refusal, and with what of ``headers`` goes with any answer."""
     if not _takes_response(scope):
         await _deny(send)
         return
     prefix = DENIAL if scope["type"] == "websocket" else "http.response"
-    response = EventResponse(send, monotonic, status=refusal.status, headers=[], prefix=prefix)
+    response = EventResponse(send, monotonic, status=refusal.status, headers=headers, prefix=prefix)
     with suppress(ClientGone):
         await response.refuse(refusal)
 

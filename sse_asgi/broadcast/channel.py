@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Audience", "Channel", "join"]
 
 _BATCH_BYTES: Final = 65_536
+_SWEEP_FROM: Final = 64
+"""Channels from which on it is worth while to look for deserted ones."""
+
 _KEPT_BATCHES: Final = 16
 
 
@@ -123,11 +126,14 @@ class Audience:
         self.event_loop = EventLoop()
         self._channels: dict[frozenset[str], Channel] = {}
         self._touched: list[Channel] = []
+        self._sweep_at = _SWEEP_FROM
 
     def join(self, subscription: Subscription, topics: frozenset[str]) -> Channel:
         """Return the channel of ``topics`` with ``subscription`` among those who follow it."""
         channel = self._channels.get(topics)
         if channel is None:
+            if len(self._channels) >= self._sweep_at:
+                self._sweep()
             channel = self._channels[topics] = Channel(self, topics)
             self.history.follow(channel)
         channel.subscribers.add(subscription)
@@ -140,6 +146,17 @@ class Audience:
         if not channel.subscribers and self._channels.get(channel.topics) is channel:
             self.forget(channel)
             self.history.leave(channel)
+
+    def _sweep(self) -> None:
+        """Let go of the channels whose subscriptions were all dropped without being closed.
+
+        Publishing to their topics would do so, too, but nobody may ever publish there again.
+        """
+        for channel in self.channels:
+            if not channel.subscribers:
+                self.forget(channel)
+                self.history.leave(channel)
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._channels))
 
     def forget(self, channel: Channel) -> None:
         """Let go of a channel that nobody follows any more."""

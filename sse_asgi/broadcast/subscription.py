@@ -71,17 +71,16 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
 
         :param wake: None: call nothing any more
         """
-        channel = self._channel
-        if channel is None or self._audience is None:
-            return
+        channel, audience = self._channel, self._audience
         if wake is None:
             self._wake = None
-            channel.waiting.pop(self, None)
-        elif self._has_more(channel):
-            self._wake = wake
-            self._audience.event_loop.call_soon(self.wake)
-        else:
+            if channel is not None:
+                channel.waiting.pop(self, None)
+        elif channel is not None and not self._has_more(channel):
             channel.waiting[self] = wake
+        elif audience is not None:  # what there is may be the end: it may have been closed
+            self._wake = wake
+            audience.event_loop.call_soon(self.wake)
 
     def wake(self) -> None:
         """Tell whoever waits that there is something, or was."""

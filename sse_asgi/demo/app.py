@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 import anyio
 
-from sse_asgi import Connection, EventSourceApp, ServerSentEvent
-
 from . import hello
-from .feed import Feed
+from .broadcast import Broadcast
 from .page import FAVICON, render
-from .producer import produce
+from .scissors import RETRY, Scissors, page_of
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 __all__ = ["Demo"]
-
-Events = AsyncIterator[ServerSentEvent]
-
-RETRY = 1500  # milliseconds after which a client that was cut comes back
 
 # Everything is in the page itself; nothing may be loaded from elsewhere.
 POLICY = (
@@ -39,23 +31,12 @@ class Demo:
     """
 
     def __init__(self) -> None:
-        self.feed = Feed()
-        self.events = EventSourceApp(self.follow)
+        self.broadcast = Broadcast()
+        self.streams = Scissors(self.broadcast.follow)
         self._pages = {
-            "/": ("text/html; charset=utf-8", render(endpoint=Demo.follow, hello=hello)),
+            "/": ("text/html; charset=utf-8", render(broadcast=Broadcast, hello=hello)),
             "/favicon.ico": ("image/svg+xml", FAVICON.encode()),
         }
-
-    async def follow(self, connection: Connection) -> Events:
-        """Replay what this client missed, then follow live."""
-        after = connection.last_event_id
-        page = connection.query.get("page")
-        with self.feed.follow(after, page) as reader:
-            yield reader.welcome()
-            async for event in reader:
-                yield event
-            if reader.was_cut:
-                yield ServerSentEvent(comment="cut", retry=RETRY)
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -63,8 +44,9 @@ class Demo:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(produce, self.feed)
-                await self.events(scope, receive, send)
+                tasks.start_soon(self.broadcast.run)
+                await hello.app(scope, receive, send)  # which answers the protocol
+                self.streams.cut_all()
                 tasks.cancel_scope.cancel()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": None})
@@ -76,7 +58,7 @@ class Demo:
     ) -> None:
         path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
         if path == "/events":
-            await self.events(scope, receive, send)
+            await self.streams(scope, receive, send)
         elif path == "/hello":
             await hello.app(scope, receive, send)
         elif path == "/cut":
@@ -93,9 +75,8 @@ class Demo:
         if scope["method"] != "POST":
             await _refuse_method(send, scope["method"], "POST")
             return
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        cut = sum(map(self.feed.cut, query.get("page", ())))
-        body = json.dumps({"cut": cut, "retry": RETRY}).encode()
+        answer = {"cut": self.streams.cut(page_of(scope)), "retry": RETRY}
+        body = json.dumps(answer).encode()
         await _respond(send, "POST", 200, "application/json", body)
 
 

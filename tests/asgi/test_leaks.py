@@ -84,15 +84,15 @@ async def test_rounds_of_streams_leave_no_task_no_thread_and_no_growth(
     async with nothing_left():
         for _ in range(20):
             await play(app)
-        before = await objects()
+        before = objects()
         for _ in range(rounds):
             await play(app)
-        assert await objects() - before < rounds / 2
+        # The last deadlines, and the tasks that met them, go a little later.
+        await until(lambda: objects() - before < rounds / 2)
 
 
-async def objects() -> int:
-    """Count what is alive once the last deadlines have gone."""
-    await anyio.sleep(0.01)
+def objects() -> int:
+    """Count what is alive."""
     gc.collect()
     return len(gc.get_objects())
 

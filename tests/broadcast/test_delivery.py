@@ -174,3 +174,27 @@ async def test_clients_that_come_and_go_lose_nothing_and_get_nothing_twice(
         assert client.received == list(range(count)), "no hole, no duplicate, in order"
         assert client.gaps == 0
     assert sum(client.connections for client in clients) > 20 * 5
+
+
+@pytest.mark.parametrize("while_sending", [False, True])
+async def test_closing_a_subscription_ends_its_stream(while_sending: bool) -> None:
+    hub = Hub()
+    opened: list[Subscription] = []
+
+    def follow(connection: Connection) -> Subscription:
+        opened.append(hub.subscribe("t"))
+        return opened[-1]
+
+    async with connect(EventSourceApp(follow), window=100) as client:
+        assert (await client.receive()).event == "position"
+        if while_sending:
+            client.pause()
+            await hub.publish("t", "x" * 1000)
+            await hub.publish("t", "y")
+            await settle()
+        await opened[-1].aclose()
+        await settle()
+        client.resume()
+        if while_sending:
+            assert (await client.receive()).data[0] == "x"
+        await client.closed()

@@ -310,6 +310,20 @@ async def test_subscription_that_was_dropped_without_being_closed_is_forgotten()
     assert data(reader.ready()) == ["y"]
 
 
+async def test_topics_of_subscriptions_that_were_dropped_do_not_pile_up() -> None:
+    hub = Hub()
+    kept = Reader(hub.subscribe("kept"))
+    kept.ready()
+    for number in range(1000):
+        hub.subscribe(f"job {number}").take()  # as a generator does that loops over it and returns
+    gc.collect()
+    hub.subscribe("one more").take()
+    assert len(hub.history.topics) < 200
+    assert hub.snapshot().subscribers <= 2
+    await hub.publish("kept", "x")
+    assert data(kept.ready()) == ["x"]
+
+
 async def test_snapshot_tells_what_there_is() -> None:
     hub = Hub(MemoryBackend(max_events=3))
     first = Reader(hub.subscribe("a"))

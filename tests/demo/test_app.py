@@ -16,22 +16,30 @@ from sse_asgi.testing import EventClient, Message, connect, lifespan
 TIMEOUT = 5
 
 
-def publish(demo: Demo, count: int) -> None:
+async def publish(demo: Demo, count: int) -> None:
     for number in range(count):
-        demo.feed.publish({"number": number}, event="signal")
+        await demo.broadcast.publish(number)
 
 
-async def welcome(client: EventClient) -> dict[str, Any]:
+async def position(client: EventClient) -> Any:
+    """Return what the first event says."""
     event = await client.receive()
-    assert event.event == "welcome"
-    data: dict[str, Any] = event.json()
-    return data
+    assert event.event == "position"
+    return event.json()
+
+
+def epoch(demo: Demo) -> str:
+    return str(demo.broadcast.hub.position()).partition("-")[0]
+
+
+def listeners(demo: Demo) -> int:
+    return demo.broadcast.hub.snapshot().subscribers
 
 
 @asynccontextmanager
 async def page_of(demo: Demo, name: str) -> AsyncIterator[EventClient]:
     async with connect(demo, f"/events?page={name}") as client:
-        await welcome(client)
+        await position(client)
         yield client
 
 
@@ -113,7 +121,7 @@ async def test_a_websocket_is_refused() -> None:
 async def test_the_signal_runs_from_startup_to_shutdown() -> None:
     demo = Demo()
     async with lifespan(demo), connect(demo, "/events") as client:
-        assert (await welcome(client))["resumed"] is False
+        assert (await position(client))["resumed"] is False
         first, second = await client.receive(), await client.receive()
     assert (first.event, second.event) == ("signal", "signal")
     epoch, sequence = first.id.split("-")
@@ -125,57 +133,54 @@ async def test_the_signal_runs_from_startup_to_shutdown() -> None:
 async def test_an_open_stream_counts_until_its_client_leaves() -> None:
     demo = Demo()
     async with connect(demo, "/events") as one:
-        await welcome(one)
+        await position(one)
         async with connect(demo, "/events") as other:
-            await welcome(other)
-            assert len(demo.feed.readers) == 2
-        assert len(demo.feed.readers) == 1
-    assert len(demo.feed.readers) == 0
+            await position(other)
+            assert listeners(demo) == 2
+        assert listeners(demo) == 1
+    assert listeners(demo) == 0
 
 
 @pytest.mark.anyio
 async def test_who_comes_back_gets_what_was_missed_and_then_what_comes() -> None:
     demo = Demo()
     async with connect(demo, "/events") as client:
-        await welcome(client)
-        publish(demo, 2)
+        await position(client)
+        await publish(demo, 2)
         seen = [(await client.receive()).id for _ in range(2)]
+        await publish(demo, 1)
         await client.reconnect()
-        publish(demo, 1)
-        assert await welcome(client) == {
-            "epoch": demo.feed.epoch,
-            "after": 2,
-            "missed": 0,
-            "resumed": True,
-        }
+        first = await client.receive()
+        assert (first.event, first.id) == ("position", f"{epoch(demo)}-2")
+        assert first.json() == {"resumed": True, "missed": 1}
         seen.append((await client.receive()).id)
-        position = client.last_event_id
-    publish(demo, 3)
-    async with connect(demo, "/events", last_event_id=position) as client:
-        assert (await welcome(client))["missed"] == 3
-        publish(demo, 1)
+        seen_last = client.last_event_id
+    await publish(demo, 3)
+    async with connect(demo, "/events", last_event_id=seen_last) as client:
+        assert (await position(client))["missed"] == 3
+        await publish(demo, 1)
         seen += [(await client.receive()).id for _ in range(4)]
-    assert seen == [f"{demo.feed.epoch}-{number}" for number in range(1, 8)]
+    assert seen == [f"{epoch(demo)}-{number}" for number in range(1, 8)]
 
 
 @pytest.mark.anyio
 async def test_the_position_may_also_come_in_the_query() -> None:
     demo = Demo()
-    publish(demo, 5)
-    async with connect(demo, f"/events?last_event_id={demo.feed.epoch}-3") as client:
-        assert (await welcome(client))["missed"] == 2
+    await publish(demo, 5)
+    async with connect(demo, f"/events?last_event_id={epoch(demo)}-3") as client:
+        assert (await position(client))["missed"] == 2
 
 
 @pytest.mark.anyio
 async def test_a_restarted_server_says_so_instead_of_replaying_the_wrong_events() -> None:
     before, after = Demo(), Demo()
-    publish(before, 5)
-    publish(after, 5)
-    async with connect(after, "/events", last_event_id=f"{before.feed.epoch}-3") as client:
-        await welcome(client)
+    await publish(before, 5)
+    await publish(after, 5)
+    async with connect(after, "/events", last_event_id=f"{epoch(before)}-3") as client:
         gap, event = await client.receive(), await client.receive()
-    assert (gap.event, gap.json()) == ("gap", {"reason": "restarted", "lost": None})
-    assert event.id == f"{after.feed.epoch}-1"
+    assert (gap.event, gap.json()) == ("gap", {"reason": "reset", "lost": None})
+    assert gap.id == f"{epoch(after)}-0"
+    assert event.id == f"{epoch(after)}-1"
 
 
 @pytest.mark.anyio
@@ -186,7 +191,7 @@ async def test_a_cut_ends_the_streams_of_that_page_with_a_time_to_come_back() ->
             assert json.loads(await scissors.body()) == {"cut": 1, "retry": 1500}
         await mine.closed()
         assert mine.retry == 1500
-        publish(demo, 1)
+        await publish(demo, 1)
         assert (await other.receive()).event == "signal"
 
 
@@ -197,7 +202,7 @@ async def test_a_cut_without_a_page_that_is_here_cuts_nothing(query: str) -> Non
     async with page_of(demo, ""), page_of(demo, "mine"):
         async with connect(demo, f"/cut{query}", method="POST") as scissors:
             assert json.loads(await scissors.body())["cut"] == 0
-        assert len(demo.feed.readers) == 2
+        assert listeners(demo) == 2
 
 
 @pytest.mark.anyio

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.needs("chromium", "playwright", "hypercorn"),
+    pytest.mark.parts,
     pytest.mark.timeout(120),
     pytest.mark.xdist_group("browser"),
 ]
@@ -156,7 +157,7 @@ def test_a_cut_connection_resumes_with_nothing_lost(
         expect_text(page, "#lost", "0")
         expect_text(page, "#status", "Live")
         frames = page.locator("#frames")
-        for part in (": cut\nretry: 1500", "Last-Event-ID: ", "events from the log, then live"):
+        for part in ("retry: 1500", "Last-Event-ID: ", 'data: {"resumed":true,"missed":'):
             frames.filter(has_text=part).wait_for()
         keep(page, "dark", tmp_path)
 
@@ -174,6 +175,20 @@ def test_a_restarted_server_is_recognised(
             expect_text(page, "#message", "The server was restarted.*")
             expect_text(page, "#status", "Live")
             expect_text(page, "#lost", "0")
+
+
+def test_a_gap_is_counted_by_the_positions_on_its_sides(
+    browser: Browser, demo: ServerProcess
+) -> None:
+    with opened(browser, demo) as page:
+        page.evaluate("""() => {
+            source.close();
+            const lastEventId = `${signal.last.epoch}-${signal.last.sequence + 7}`;
+            const data = '{"reason":"expired","lost":null}';
+            onGap(new MessageEvent("gap", { lastEventId, data }));
+        }""")
+        expect_text(page, "#message", r"Away for too long: the server no longer keeps 7 events.*")
+        expect_text(page, "#lost", "7")
 
 
 def test_four_more_connections_open_and_four_again_meet_the_limit_of_the_browser(

@@ -47,22 +47,24 @@ def test_events_arrive_while_the_stream_is_open_and_resume_without_a_hole(tmp_pa
     with running(tmp_path) as demo:
         with Http1Connection(demo.port) as connection:
             response = connection.get("/events")
-            assert next_event(response).event == "welcome"
+            assert next_event(response).event == "position"
             seen = [next_event(response) for _ in range(3)]
             delay = time.time() - seen[-1].json()["t"] / 1000
             assert not response.has_ended
             assert delay < 2
         with Http1Connection(demo.port) as connection:  # time passes in which this client is away
             witness = connection.get("/events")
-            assert next_event(witness).event == "welcome"
+            assert next_event(witness).event == "position"
             while sequence(next_event(witness)) < sequence(seen[-1]) + 3:
                 pass
         with Http1Connection(demo.port) as connection:
             headers = [("last-event-id", seen[-1].id)]
             response = connection.get("/events", headers=headers)
-            welcome = next_event(response).json()
-            assert welcome["missed"] >= 3
-            seen += [next_event(response) for _ in range(welcome["missed"] + 2)]
+            position = next_event(response)
+            assert position.id == seen[-1].id
+            missed = position.json()["missed"]
+            assert missed >= 3
+            seen += [next_event(response) for _ in range(missed + 2)]
     first = sequence(seen[0])
     assert [sequence(event) for event in seen] == list(range(first, first + len(seen)))
 
@@ -102,7 +104,7 @@ def test_the_demo_runs_on_trio_too(tmp_path: Path) -> None:
         with Http1Connection(port) as connection:
             response = connection.get("/events")
             events = [next_event(response).event for _ in range(3)]
-            assert events == ["welcome", "signal", "signal"]
+            assert events == ["position", "signal", "signal"]
 
 
 @pytest.mark.needs("hypercorn")

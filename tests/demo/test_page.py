@@ -8,7 +8,8 @@ from importlib.resources import files
 
 import pytest
 
-from sse_asgi.demo import app, hello, page
+from sse_asgi.demo import hello, page
+from sse_asgi.demo.broadcast import Broadcast
 
 STYLE = files("sse_asgi.demo").joinpath("assets", "style.css").read_text("utf-8")
 LIGHT, DARK = (
@@ -36,7 +37,7 @@ def text_of(html: str) -> str:
 
 
 def rendered() -> str:
-    return page.render(endpoint=app.Demo.follow, hello=hello).decode()
+    return page.render(broadcast=Broadcast, hello=hello).decode()
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
@@ -60,8 +61,9 @@ def test_highlighting_leaves_the_code_as_it_is() -> None:
 
 def test_the_page_shows_the_code_that_runs() -> None:
     text = text_of(rendered())
-    assert "async def follow(self, connection: Connection) -> Events:" in text
-    assert 'yield ServerSentEvent(comment="cut", retry=RETRY)' in text
+    assert "self.hub = Hub(MemoryBackend(max_events=600))" in text
+    assert 'return self.hub.subscribe("signal", last_event_id=seen)' in text
+    assert 'await self.hub.publish("signal", event)' in text
     assert "app = EventSourceApp(ticks)" in text
 
 

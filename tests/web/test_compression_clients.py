@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from tests.demo.test_browser import ARGUMENTS, TIMEOUT
 from tests.servers.apps import END
 from tests.servers.configurations import CONFIGURATIONS
 from tests.servers.harness import Server, serve
 from tests.wire.decoding import CODINGS
+
+from .browser import TIMEOUT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -71,15 +71,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("coded")
     with serve(UVICORN, "tests.web.compression_app:app", directory) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
 
 
 @pytest.fixture(scope="module")

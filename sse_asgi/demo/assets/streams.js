@@ -39,7 +39,7 @@ let source;
 function connect() {
   const resume = signal.last ? `&last_event_id=${encodeURIComponent(signal.last.id)}` : "";
   source = new EventSource(`events?page=${page}${resume}`);
-  source.addEventListener("welcome", onWelcome);
+  source.addEventListener("position", onPosition);
   source.addEventListener("gap", onGap);
   source.addEventListener("signal", onSignal);
   source.onerror = () => {
@@ -51,39 +51,56 @@ function connect() {
   };
 }
 
-function onWelcome(event) {
-  const { after, missed, resumed } = JSON.parse(event.data);
+/* An event's ID is a place in the server's log: the name of that log, and a number that rises by one. */
+
+function placeOf(id) {
+  const [epoch, digits] = id.split("-");
+  return { id, epoch, sequence: Number(digits) };
+}
+
+// The first event of every stream: where it begins, and how much of what was missed comes now.
+function onPosition(event) {
+  const { resumed, missed } = JSON.parse(event.data);
+  const after = placeOf(event.lastEventId).sequence;
   const from = signal.last?.t;
   signal.replay = resumed && missed ? { after, until: after + missed, got: 0, lost: 0, from } : null;
   if (resumed && !missed) say(`Resumed after event ${whole.format(after)}: nothing was missed, 0 lost.`);
   if (!resumed) say("Live. Cut the connection and watch the signal close the hole.");
+  arrive();
+}
+
+// Comes instead of it, or later, when the log does not reach back to where this page was.
+function onGap(event) {
+  const { reason } = JSON.parse(event.data);
+  const { epoch, sequence } = placeOf(event.lastEventId);
+  const lost = signal.last?.epoch === epoch ? Math.max(0, sequence - signal.last.sequence) : 0;
+  signal.last = signal.replay = null;
+  signal.lost += lost;
+  say({
+    reset: "The server was restarted. Its new log knows nothing of the old run, so it says so instead of replaying the wrong events.",
+    expired: `Away for too long: the server no longer keeps ${count(lost, "event")}, and says so.`,
+    "too-slow": `This page read too slowly: the server no longer keeps ${count(lost, "event")}, and says so.`,
+    unknown: "The server does not know the position that this page asked for, and says so.",
+  }[reason]);
+  arrive();
+}
+
+function arrive() {
   signal.cut = 0;
   setState("live", "Live");
 }
 
-function onGap(event) {
-  const { reason, lost } = JSON.parse(event.data);
-  signal.last = signal.replay = null;
-  signal.lost += lost ?? 0;
-  say({
-    restarted: "The server was restarted. Its new log knows nothing of the old run, so it says so instead of replaying the wrong events.",
-    expired: `Away for too long: the server no longer keeps ${count(lost ?? 0, "event")}, and says so.`,
-    unknown: "The server does not know the position that this page asked for, and says so.",
-  }[reason]);
-}
-
 function onSignal(event) {
-  const [epoch, digits] = event.lastEventId.split("-");
-  const sequence = Number(digits);
+  const place = placeOf(event.lastEventId), { sequence } = place;
   const { t, v, n } = JSON.parse(event.data);
   const { last, replay } = signal;
-  if (last && last.epoch === epoch) {
+  if (last && last.epoch === place.epoch) {
     if (sequence <= last.sequence) return;            // seen before: never counted twice
     const lost = sequence - last.sequence - 1;
     signal.lost += lost;
     if (replay) replay.lost += lost;
   }
-  signal.last = { id: event.lastEventId, epoch, sequence, t };
+  signal.last = { ...place, t };
   const replayed = replay !== null && sequence <= replay.until;
   signal.points.push({ t, v, replayed, apart: last === null, shown: performance.now() + (replayed ? 22 * replay.got : 0) });
   if (signal.points.length > 3000) signal.points.splice(0, 2000);   // nobody draws while the page is hidden

@@ -1,0 +1,129 @@
+"""Which pages of other origins may read a stream (WHATWG Fetch, 3.3 "HTTP CORS protocol")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from ..errors import Refusal
+from .connection import Connection
+from .response import Headers
+
+__all__ = ["CORS", "CORSPolicy"]
+
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+DEFAULT_PORTS = frozenset({("http", "80"), ("https", "443")})
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# An EventSource needs none of them; a fetch with one asks first.
+REQUEST_HEADERS = ("authorization", "cache-control", "content-type", "last-event-id")
+
+ANY = "*"
+
+
+class CORS:
+    """A policy for pages of other origins.
+
+    An ``EventSource`` sends no preflight, whatever it carries. A ``fetch`` with ``Last-Event-ID``
+    or ``Authorization``, or with a JSON body, does, and is answered.
+
+    :param origins: an origin as browsers send it, such as ``"https://app.example"``, or several;
+        ``"*"`` for every page there is
+    :param credentials: whether these pages may send cookies, as an ``EventSource`` does with
+        ``withCredentials``; not with ``"*"``, which browsers refuse
+    :param headers: request headers that a ``fetch`` may set beside ``Authorization``,
+        ``Cache-Control``, ``Content-Type`` and ``Last-Event-ID``
+    :param max_age: seconds for which a browser may remember the answer to a preflight
+    :raises TypeError: a parameter is of the wrong type
+    :raises ValueError: an origin is none, or can never match; or ``"*"`` comes with credentials
+    """
+
+    __slots__ = ("_credentials", "_origins", "_preflight")
+
+    def __init__(
+        self,
+        origins: str | Iterable[str],
+        *,
+        credentials: bool = False,
+        headers: Iterable[str] = (),
+        max_age: int = 600,
+    ) -> None:
+        self._origins = _check_origins(origins)
+        if type(credentials) is not bool:
+            raise TypeError(f"credentials must be a bool, not {credentials!r}")
+        if credentials and ANY in self._origins:
+            raise ValueError("credentials are not for '*': name the origins (WHATWG Fetch, 3.3.5)")
+        if type(max_age) is not int:
+            raise TypeError(f"max_age must be an int (seconds), not {max_age!r}")
+        if max_age < 0:
+            raise ValueError(f"max_age must be 0 or above, not {max_age}")
+        self._credentials = credentials
+        names = dict.fromkeys((*REQUEST_HEADERS, *_check_names(headers)))
+        self._preflight = (
+            ("access-control-allow-headers", ", ".join(names)),
+            ("access-control-max-age", str(max_age)),
+        )
+
+    def headers(self, connection: Connection) -> Headers:
+        """Return the headers for the answer to ``connection``, whatever its status."""
+        if ANY in self._origins:
+            return [(b"access-control-allow-origin", b"*")]
+        origin = connection.headers.get("origin")
+        # A cache must not give one origin the answer for another, nor that for none.
+        fields: Headers = [(b"vary", b"origin")]
+        if origin in self._origins:
+            fields.append((b"access-control-allow-origin", origin.encode()))
+            if self._credentials:
+                fields.append((b"access-control-allow-credentials", b"true"))
+        return fields
+
+    def is_preflight(self, connection: Connection) -> bool:
+        """Tell whether a browser asks what the page may send (WHATWG Fetch, 3.3.2)."""
+        headers = connection.headers
+        asks = "origin" in headers and "access-control-request-method" in headers
+        return asks and connection.method == "OPTIONS"
+
+    def answer_preflight(self, connection: Connection, methods: Iterable[str]) -> Refusal:
+        """Return the answer to a preflight; :meth:`headers` go with it."""
+        origin = connection.headers["origin"]
+        if not self._origins & {ANY, origin}:
+            return Refusal(403, "pages of this origin may not read the stream")
+        allowed = ("access-control-allow-methods", ", ".join(methods))
+        return Refusal(204, headers=[allowed, *self._preflight])
+
+
+CORSPolicy: TypeAlias = CORS | str | Iterable[str]
+"""A policy, or just its origins."""
+
+
+def _check_origins(origins: str | Iterable[str]) -> frozenset[str]:
+    if not isinstance(origins, Iterable):
+        raise TypeError(f"origins must be a str or several, not {origins!r}")
+    names = (origins,) if isinstance(origins, str) else tuple(origins)
+    if not names:
+        raise ValueError("origins must name at least one origin")
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"origins must be of type str, not {name!r}")
+        matched = ORIGIN.fullmatch(name)
+        if name != ANY and matched is None:
+            raise ValueError(
+                f"origins: {name!r} is not an origin: scheme://host or scheme://host:port, in lower"
+                " case and without a path (RFC 6454, 6.2)"
+            )
+        if matched is not None and matched.group(1, 3) in DEFAULT_PORTS:
+            raise ValueError(f"origins: browsers leave out the default port of {name!r}")
+    return frozenset(names)
+
+
+def _check_names(headers: Iterable[str]) -> list[str]:
+    if isinstance(headers, str) or not isinstance(headers, Iterable):
+        raise TypeError(f"headers must be names of request headers, not {headers!r}")
+    names = list(headers)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"headers must be of type str, not {name!r}")
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"headers: {name!r} is not a field name (RFC 9110, 5.1)")
+    return [name.lower() for name in names]

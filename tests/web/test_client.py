@@ -1,0 +1,182 @@
+"""The client script in a real browser: it comes back, loses nothing, and knows when to stop."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sse_asgi.web import client_js
+from tests.servers.process import ServerProcess
+
+from .browser import opened, wait
+from .conftest import Serve
+from .proxies import nginx
+from .test_browser import ask, is_consecutive, requests
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [
+    pytest.mark.parts,
+    pytest.mark.needs("chromium", "playwright", "uvicorn"),
+    pytest.mark.xdist_group("browser"),
+]
+
+FOLLOW = """async ([url, options, names]) => {
+    const { SteadyEventSource } = await import("/sse.js");
+    window.source = follow(new SteadyEventSource(url, options), ...names);
+    source.addEventListener("closed", (event) => states.push(event.detail.status));
+}"""
+
+
+@contextmanager
+def following(
+    browser: Browser, port: int, url: str, *names: str, **options: float
+) -> Iterator[Page]:
+    """Open a page that follows ``url`` with the script that the app serves."""
+    with opened(browser, f"http://127.0.0.1:{port}/") as page:
+        page.evaluate(FOLLOW, [url, {"shortest": 100, **options}, names])
+        yield page
+
+
+@pytest.mark.needs("nginx")
+def test_three_seconds_of_502_lose_nothing_and_repeat_nothing(
+    browser: Browser, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve()
+    with (
+        nginx(server.port, tmp_path) as proxy,
+        following(browser, proxy.port, "/clock", "tick", longest=1000) as page,
+    ):
+        # The browser's own, to see that it is needed.
+        page.evaluate("() => void (window.native = follow(new EventSource('/clock')))")
+        wait(page, "() => seen.length >= 5")
+        server.kill()
+        wait(page, "() => native.readyState === 2 && (window.downAt ??= performance.now())")
+        before = wait(page, "() => performance.now() - downAt > 3000 && seen.length")
+        serve(server.port)
+        numbers = wait(page, "(before) => seen.length > before + 80 && seen", before)
+        assert is_consecutive(numbers)
+        assert page.evaluate("native.readyState") == 2
+        assert "closed" not in page.evaluate("states")
+
+
+def test_frozen_server_is_left_and_found_again(browser: Browser, serve: Serve) -> None:
+    server = serve()
+    with following(browser, server.port, "/clock?key=frozen", "tick", silence=1500) as page:
+        wait(page, "() => seen.length >= 5")
+        server.signal(signal.SIGSTOP)
+        wait(page, "() => streams.length >= 2 && streams[0].readyState === 2")
+        before = page.evaluate("seen.length")
+        server.signal(signal.SIGCONT)
+        numbers = wait(page, "(before) => seen.length > before + 30 && seen", before)
+        assert is_consecutive(numbers)
+    assert "last_event_id" in str(requests(server, "frozen")[-1]["query"])
+
+
+def test_named_pings_keep_a_silent_stream(browser: Browser, server: ServerProcess) -> None:
+    with following(browser, server.port, "/silent", "ping", silence=2000) as page:
+        wait(page, "() => seen.length >= 6")  # three seconds
+        assert page.evaluate("streams.length") == 1
+
+
+def test_script_stops_where_the_stream_is_done(browser: Browser, server: ServerProcess) -> None:
+    with following(browser, server.port, "/finite?key=done", "message", "done") as page:
+        wait(page, "() => states.includes('closed')")
+        assert page.evaluate("seen") == ["a", '{"events":1}']
+        assert page.evaluate("states") == ["open", "closed", 0]
+        assert page.evaluate("streams.map((source) => source.readyState)") == [2]
+    assert len(requests(server, "done")) == 1
+
+
+@pytest.mark.parametrize(("path", "status"), [("/refused", 204), ("/nothing-here", 404)])
+def test_script_stops_at_a_final_status(
+    browser: Browser, server: ServerProcess, path: str, status: int
+) -> None:
+    with following(browser, server.port, path) as page:
+        wait(page, "() => states.includes('closed')")
+        assert page.evaluate("states") == ["error", "closed", status]
+        assert page.evaluate("streams.length") == 1
+
+
+def test_stream_without_ids_has_a_gap_after_a_reconnection(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with following(browser, server.port, "/brief", "message", "gap") as page:
+        seen = wait(page, "() => seen.length >= 3 && seen.slice(0, 3)")
+    assert seen[0] == seen[2] == "no id"
+    assert json.loads(seen[1]) == {"reason": "unknown", "lost": None}
+
+
+def test_gap_and_position_of_the_server_are_passed_on(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with following(browser, server.port, "/gapped", "position", "gap") as page:
+        wait(page, "() => seen.length >= 2")
+        assert page.evaluate("seen.slice(0, 2)") == ["at", "lost"]
+
+
+def test_url_may_be_a_function_that_is_asked_at_each_opening(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        page.evaluate(
+            """async () => {
+                const { SteadyEventSource } = await import("/sse.js");
+                let tickets = 0;
+                const url = async () => {
+                    if (++tickets === 1) throw new Error("no ticket yet");
+                    return `/ticket?key=ticket&ticket=${tickets}&last_event_id=0`;
+                };
+                follow(new SteadyEventSource(url, { shortest: 100 }), "message");
+            }"""
+        )
+        seen = wait(page, "() => seen.length >= 2 && seen.slice(0, 2)")
+    # Each ticket opens one stream: the second stream comes with another one, and the last ID.
+    first, second = (text.split() for text in seen)
+    assert first[1] == "0"
+    assert second[1] == f"after-{first[0]}"
+    assert int(second[0]) > int(first[0])
+
+
+def test_close_ends_everything(browser: Browser, server: ServerProcess) -> None:
+    with following(browser, server.port, "/pinged?key=close") as page:
+        wait(page, "() => states.includes('open')")
+        page.evaluate("source.close()")
+        ask(server, "/control/closed?key=close")
+        assert page.evaluate("streams.map((source) => source.readyState)") == [2]
+
+
+def test_close_at_an_error_asks_for_nothing_more(browser: Browser, server: ServerProcess) -> None:
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        page.evaluate(
+            """async () => {
+                const { SteadyEventSource } = await import("/sse.js");
+                const source = follow(new SteadyEventSource("/nothing-here?key=error"));
+                source.addEventListener("error", () => source.close());
+            }"""
+        )
+        wait(page, "() => states.includes('error')")
+        page.evaluate("() => fetch('/?key=error')")  # the last one, whatever else was asked for
+    assert [request["path"] for request in requests(server, "error")] == ["/nothing-here", "/"]
+
+
+def test_pasted_script_works_in_a_page_without_modules(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        page.add_script_tag(content=client_js())
+        page.evaluate("() => void follow(new SteadyEventSource('/clock'), 'tick')")
+        wait(page, "() => seen.length >= 2")
+
+
+def test_script_has_at_most_sixty_lines() -> None:
+    code = re.sub(r"/\*\*.*?\*/\n", "", client_js(), flags=re.DOTALL)
+    assert len(code.splitlines()) <= 60
