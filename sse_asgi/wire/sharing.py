@@ -98,7 +98,7 @@ class SharedBlock(bytes):
 
     _after: int
     _blocks: Sequence[tuple[int, bytes]]
-    _coded: tuple[list[Piece | None], bytes] | None
+    _coded: tuple[int, list[Piece], bytes] | None
     _stream: SharedStream
 
     @classmethod
@@ -117,18 +117,20 @@ class SharedBlock(bytes):
         """
         if self._coded is None:
             pieces = self._stream.pieces(self._after, self._blocks)
-            self._coded = pieces, b"".join(piece.coded for piece in pieces if piece is not None)
-        pieces, coded = self._coded
-        last = pieces[-1]
-        if last is None:
+            # Those after the last gap follow one another, within a run or into the next one.
+            gaps = [number for number, piece in enumerate(pieces, 1) if piece is None]
+            begin = gaps[-1] if gaps else 0
+            whole = [piece for piece in pieces[begin:] if piece is not None]
+            self._coded = begin, whole, b"".join(piece.coded for piece in whole)
+        begin, whole, coded = self._coded
+        if not whole:
             return self, b"", None
+        first, last = whole[0], whole[-1]
         then = last.run, last.order + 1
-        first = pieces[0]
-        if first is not None and (not first.order or place == (first.run, first.order)):
+        if not begin and (not first.order or place == (first.run, first.order)):
             return b"", coded, then
-        for number, piece in enumerate(pieces):
-            if piece is not None and not piece.order:
-                own = b"".join(block for _, block in self._blocks[:number])
-                shared = b"".join(piece.coded for piece in pieces[number:] if piece is not None)
-                return own, shared, then
+        for number, piece in enumerate(whole):
+            if not piece.order:
+                own = b"".join(block for _, block in self._blocks[: begin + number])
+                return own, b"".join(piece.coded for piece in whole[number:]), then
         return self, b"", None

@@ -90,6 +90,7 @@ ACTIONS = st.lists(
         st.tuples(st.just("ping"), st.integers(0, 3)),
         st.tuples(st.just("isolated"), st.integers(0, 3)),
         st.tuples(st.just("everybody"), st.integers(1, 40)),
+        st.tuples(st.just("join"), st.integers(0, 3)),
     ),
     max_size=40,
 )
@@ -107,6 +108,9 @@ def test_any_mixture_is_readable_at_once_and_to_the_end(actions: list[tuple[str,
             publish(channel, *clients, times=number)
         elif action == "catch up":
             clients[number].catch_up()
+        elif action == "join":
+            clients[number].end()
+            clients[number] = Client(channel, place=channel.newest)
         elif action == "catch up in part":
             clients[number].catch_up(5)
         else:
@@ -193,3 +197,15 @@ def test_who_comes_after_blocks_that_nobody_asked_for_begins_a_run() -> None:
     late = Client(channel, place=10)
     publish(channel, late)
     assert late._compressor._deflate is None
+
+
+def test_who_lags_behind_blocks_that_were_passed_over_gets_them_all_the_same() -> None:
+    channel = Channel()
+    slow, other = Client(channel), Client(channel)
+    publish(channel, slow, times=3)
+    publish(channel, other, times=1)
+    publish(channel, times=5)
+    late = Client(channel, place=channel.newest)
+    publish(channel, late)
+    slow.catch_up()
+    slow.end()
