@@ -6,6 +6,7 @@ import logging
 
 from ..errors import Refusal
 from .abort import abort_connection
+from .coding import CodedSend, negotiate
 from .connection import Connection
 from .keeper import NEVER, Keeper
 from .loop import LoopState
@@ -26,6 +27,7 @@ class Ending:
     """
 
     __slots__ = (
+        "_coded",
         "_keeper",
         "_send",
         "began",
@@ -56,11 +58,13 @@ class Ending:
         self.options = options
         self.connection = connection
         websocket = connection.scope["type"] == "websocket"
+        headers, compressor = negotiate(options, connection)
+        self._coded = None if compressor is None else CodedSend(send, compressor, headers)
         self.response = EventResponse(
-            send,
+            self._coded or send,
             loop.clock.now,
             status=options.status,
-            headers=options.head,
+            headers=headers,
             prefix="websocket.http.response" if websocket else "http.response",
         )
         self.host = loop.new_host()
@@ -179,7 +183,8 @@ class Ending:
         """Return how the stream ended."""
         response, reason = self.response, self.reason or CloseReason.COMPLETED
         seconds = self.loop.clock.now() - self.began
-        return StreamSummary(reason, response.events, response.bytes, seconds, self.error)
+        size = response.bytes if self._coded is None else self._coded.bytes
+        return StreamSummary(reason, response.events, size, seconds, self.error)
 
     @property
     def name(self) -> str:

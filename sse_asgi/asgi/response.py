@@ -10,7 +10,7 @@ from anyio import EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ..errors import Refusal
-from ..wire import EncodedBatch
+from ..wire import EncodedBatch, IsolatedBlock
 
 if TYPE_CHECKING:
     from .ready import ReadyContent
@@ -170,7 +170,10 @@ class EventResponse:
         return True
 
     async def _write_held(self, body: bytes, first: bytes) -> bool:
-        return not self._halted and await self.write(body if self.started else first + body)
+        if first and not self.started:
+            joined = first + body
+            body = IsolatedBlock(joined) if type(body) is IsolatedBlock else joined
+        return not self._halted and await self.write(body)
 
     async def write(self, body: bytes, *, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, Unpack
 
 from ..errors import Refusal
+from .coding import negotiate
 from .connection import Connection
 from .content import Content, ContentSource, content_factory
 from .loop import LoopState
@@ -83,14 +84,15 @@ def serve(
     if is_done(connection):
         return refuse(Refusal(204), connection.scope, send, options.head)
     if connection.method == "HEAD":
-        return _answer_head(options, send)
+        return _answer_head(options, connection, send)
     loop = loop or LoopState.current()
     return new_session(make, options, connection, receive, send, owner, loop).run()
 
 
-async def _answer_head(options: StreamOptions, send: Send) -> None:
+async def _answer_head(options: StreamOptions, connection: Connection, send: Send) -> None:
     """Send the head alone: granian and daphne would send a body, other servers never end."""
-    response = EventResponse(send, monotonic, status=options.status, headers=options.head)
+    headers, _ = negotiate(options, connection)
+    response = EventResponse(send, monotonic, status=options.status, headers=headers)
     with suppress(ClientGone):
         await response.write(b"", last=True)
 
