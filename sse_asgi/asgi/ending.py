@@ -175,9 +175,10 @@ class Ending:
 
     def let_go(self) -> None:
         """Have the ticker look no more."""
-        if self._keeper is not None:
-            self.loop.ticker.discard(self._keeper)
-            self._keeper.close()
+        keeper, self._keeper = self._keeper, None  # it holds this session, which holds it
+        if keeper is not None:
+            self.loop.ticker.discard(keeper)
+            keeper.close()
 
     def summary(self) -> StreamSummary:
         """Return how the stream ended."""

@@ -12,7 +12,7 @@ from ..eventloop import Spawned, TaskFunction
 
 __all__ = ["Deliverable", "Pump"]
 
-DELIVERIES_PER_TURN = 256
+DELIVERIES_PER_TURN = 1024
 """Deliveries of one task before the event loop gets a turn: a server's send need not ever wait."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import anyio
@@ -54,21 +55,19 @@ def is_ready_content(content: object) -> TypeGuard[ReadyContent]:
 class Delivery:
     """Brings what is ready to one session's client (a :class:`~.pump.Deliverable`)."""
 
-    __slots__ = ("_content", "_first", "_left", "_over", "_pump", "_response", "_session", "task")
+    __slots__ = ("_content", "_first", "_left", "_over", "_response", "_session", "task", "wake")
 
     def __init__(self, session: Ending, content: ReadyContent) -> None:
         self._session = session
         self._response = session.response
         self._first = session.options.first
-        self._pump = session.loop.pump
         self._content = content
+        # Made once: a new one for each client and event would keep the garbage collector busy.
+        self.wake: Callable[[], object] = partial(session.loop.pump.add, self)
+        """Have the event loop's pump deliver what is ready."""
         self._over = False
         self._left: anyio.Event | None = None
         self.task: Spawned | None = None
-
-    def wake(self) -> None:
-        """Have the event loop's pump deliver what is ready."""
-        self._pump.add(self)
 
     def deliver(self) -> Coroutine[Any, Any, bool]:
         """Send what is ready, with the head if that is still to come; False: the content has ended.
@@ -100,6 +99,7 @@ class Delivery:
         self._response.halt()
         try:
             self._content.when_ready(None)
+            self.wake = _nothing  # it holds this object, which holds it
             task, self.task = self.task, None
             if task is not None:
                 self._left = anyio.Event()
@@ -108,3 +108,7 @@ class Delivery:
                     await self._left.wait()
         finally:
             await self._content.aclose()
+
+
+def _nothing() -> None:
+    """Wake nobody any more."""
