@@ -71,6 +71,7 @@ FOREIGN = frozenset(
     {"aiohttp", "blacksheep", "daphne", "django", "fastapi", "granian", "httptools", "hypercorn"}
     | {"h11", "h2", "litestar", "pydantic", "quart", "redis", "coredis", "sanic", "sse_starlette"}
     | {"starlette", "trio", "uvicorn", "uvloop", "asgiref", "orjson", "msgspec"}
+    | {"backports", "brotli", "brotlicffi", "compression"}
 )
 
 

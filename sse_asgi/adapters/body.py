@@ -16,6 +16,7 @@ from typing import Any, Unpack
 from anyio import CancelScope
 
 from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
+from ..asgi.coding import negotiate
 from ..asgi.content import content_factory
 from ..asgi.stream import serve
 
@@ -64,7 +65,8 @@ class EventBody(AsyncIterator[bytes]):
     @property
     def headers(self) -> list[tuple[str, str]]:
         """The headers that the framework is to send."""
-        return [(name.decode(), value.decode("latin-1")) for name, value in self.options.head]
+        head, _ = negotiate(self.options, self.connection)
+        return [(name.decode(), value.decode("latin-1")) for name, value in head]
 
     async def __anext__(self) -> bytes:
         if self._task is None:

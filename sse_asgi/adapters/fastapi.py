@@ -80,7 +80,12 @@ class EventTypes:
         if not isinstance(item, ServerSentEvent):
             return JSONServerSentEvent(payload, event=name)
         return JSONServerSentEvent(
-            payload, event=item.event or name, id=item.id, retry=item.retry, comment=item.comment
+            payload,
+            event=item.event or name,
+            id=item.id,
+            retry=item.retry,
+            comment=item.comment,
+            isolate=item.isolate,
         )
 
     def _event_schema(self, member: type) -> dict[str, Any]:

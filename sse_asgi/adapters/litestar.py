@@ -28,6 +28,10 @@ class EventSourceResponse(Response[Any]):
 
     JSON data may hold what Litestar knows: msgspec, Pydantic and attrs models, dataclasses.
 
+    Where the application has a ``CompressionConfig``, that compresses the stream, and the option
+    ``compression`` is without effect; but for a route with the ``exclude_opt_key`` of the
+    configuration it is the other way round.
+
     :param content: asynchronous or synchronous iterable, or a generator function, which is called
         with the :class:`sse_asgi.Connection` if it takes an argument
     :param background: runs after the stream, also when the client has left
@@ -68,15 +72,27 @@ class EventSourceResponse(Response[Any]):
         **others: Any,
     ) -> ASGIResponse:
         """Return the application that streams, with what the route handler adds to the response."""
+        options = self._options
+        if options.compression is not None and _compresses(request):
+            options = options.derived(compression=None)
         return _StreamingResponse(
             self._make,
-            self._options,
+            options,
             background=self.background or background,
             cookies=[*self.cookies, *(cookies or ())],
             headers={**(headers or {}), **self.headers},
             media_type=self.media_type,
             status_code=self.status_code,
         )
+
+
+def _compresses(request: Request[Any, Any, Any]) -> bool:
+    """Tell whether Litestar compresses the response: whatever it is, coded already or not."""
+    config = request.app.compression_config
+    if config is None:
+        return False
+    key = config.exclude_opt_key
+    return not (key and request.route_handler.opt.get(key))
 
 
 class _StreamingResponse(ASGIResponse):

@@ -24,6 +24,7 @@ from ..asgi.options import end_to_end
 from ..asgi.session import Session
 from ..asgi.stream import check_scope, serve
 from ..errors import SendTimeout
+from ..wire import Compression
 from .dropin import AppStatus, ExitListener, JSONServerSentEvent, ServerSentEvent, ensure_bytes
 
 __all__ = [
@@ -43,8 +44,6 @@ Content: TypeAlias = Any
 SyncContentStream: TypeAlias = Iterable[Content]
 AsyncContentStream: TypeAlias = AsyncIterable[Content]
 ContentStream: TypeAlias = AsyncContentStream | SyncContentStream
-
-DEFAULTS = StreamOptions(ping_always=True)
 
 FOR_EVER = 1e9
 """Seconds that stand for no limit: thirty years."""
@@ -79,6 +78,14 @@ class EventSourceResponse(Response):
     DEFAULT_CLEANUP_TIMEOUT: ClassVar[float] = 30.0
     START_TIMEOUT: ClassVar[float] = 0.1
     """Seconds that the head waits for the first event, so that an error before is a real one."""
+    COMPRESSION: ClassVar[Compression | None] = None
+    """As ``compression`` of :class:`sse_asgi.StreamOptions`; a subclass may set it."""
+
+    _defaults: ClassVar[StreamOptions] = StreamOptions(ping_always=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._defaults = StreamOptions(ping_always=True, compression=cls.COMPRESSION)
 
     def __init__(
         self,
@@ -175,7 +182,7 @@ class EventSourceResponse(Response):
             await self.background()
 
     def _options(self) -> StreamOptions:
-        return DEFAULTS.derived(
+        return self._defaults.derived(
             status=self.status_code,
             head=end_to_end(self.raw_headers),
             ping=self._ping_interval or None,
@@ -236,7 +243,7 @@ class _Session(Session):
                 tasks.start_soon(self._send_data, self._answer.data_sender_callable)
                 await super().run()
                 tasks.cancel_scope.cancel()
-        if self._reason is CloseReason.SLOW_CLIENT:
+        if self.reason is CloseReason.SLOW_CLIENT:
             raise SendTimeoutError
 
     async def _send_data(self, sender: Callable[[], Awaitable[None]]) -> None:
@@ -250,10 +257,10 @@ class _Session(Session):
         self.fail(error)
         self.end(CloseReason.ERROR)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         if AppStatus.watch(self.loop):
             self.loop.call_soon(self.stop, CloseReason.SERVER_STOPPING)
-        super()._keep()
+        super().keep()
 
     def stop(self, reason: CloseReason) -> None:
         if AppStatus.ends(reason):

@@ -9,7 +9,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypedDict
 
-from ..wire import Encoder, ServerSentEvent, encode_comment
+from ..wire import Compression, Encoder, ServerSentEvent, check_compression, encode_comment
 from ..wire.event import MAX_RETRY
 from .response import Headers
 from .summary import StreamSummary
@@ -67,6 +67,7 @@ class StreamKeywords(TypedDict, total=False):
     farewell_retry: tuple[int, int] | None
     separator: str
     serializer: Serializer | None
+    compression: Compression | None
     on_close: OnClose | None
     on_error: OnError | None
 
@@ -96,6 +97,11 @@ class StreamOptions:
         the server ends draws the client's reconnection time; None: none is sent
     :param separator: what ends a line: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
     :param serializer: makes JSON of data that is not a string; the standard library's by default
+    :param compression: ``"auto"`` compresses each event for clients that ask for it, with gzip,
+        Zstandard or Brotli; ``"pages"`` does so for HTML of more than 16 KiB that is sent again and
+        again, and takes more memory; None: nothing is compressed. Not for a stream that carries
+        both a secret and text that somebody else chooses, unless the event with the secret is made
+        with ``isolate=True``. A ``Content-Encoding`` in ``headers`` turns it off
     :param on_close: called once with a :class:`StreamSummary` when the stream has ended
     :param on_error: called with the exception that ended the content after its first event; may
         return a last item to send
@@ -117,6 +123,7 @@ class StreamOptions:
     farewell_retry: tuple[int, int] | None = (1000, 5000)
     separator: str = "\n"
     serializer: Serializer | None = None
+    compression: Compression | None = None
     on_close: OnClose | None = None
     on_error: OnError | None = None
 
@@ -139,6 +146,7 @@ class StreamOptions:
         for name in ("ping_message", "on_close", "on_error"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
+        check_compression(self.compression)
         if self.retry == 0:
             raise ValueError("retry must not be 0: browsers come back hundreds of times a second")
         encode = Encoder(separator=self.separator, serializer=self.serializer).encode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..wire import EncodedBatch
+from ..wire import EncodedBatch, IsolatedBlock
 
 if TYPE_CHECKING:
     from .loop import LoopState
@@ -24,7 +24,7 @@ READY_ITEMS = 256
 def encode_batch(
     items: Iterator[object], encode: Callable[[object], bytes]
 ) -> Iterator[EncodedBatch]:
-    """Encode ``items`` and join them, in bodies of about 64 KiB.
+    """Encode ``items`` and join them, in bodies of about 64 KiB; what is to be isolated stays so.
 
     An item that cannot be encoded, or an iterator that raises, ends it with that error, after all
     that came before it.
@@ -34,6 +34,12 @@ def encode_batch(
     try:
         for item in items:
             block = encode(item)
+            if type(block) is IsolatedBlock:
+                if blocks:
+                    yield EncodedBatch(b"".join(blocks), len(blocks))
+                    blocks, size = [], 0
+                yield EncodedBatch(block, 1)
+                continue
             blocks.append(block)
             size += len(block)
             if size >= BATCH_BYTES:

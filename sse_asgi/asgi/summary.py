@@ -32,7 +32,7 @@ class StreamSummary(NamedTuple):
 
     :param reason: why it ended
     :param events: how many events were sent
-    :param bytes: how many bytes of body were sent, keep-alive included
+    :param bytes: how many bytes of body were sent, as they are on the wire, keep-alive included
     :param seconds: how long it lived
     :param error: the exception behind the reason ``ERROR``
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from ..eventloop import EventLoop
-from ..wire import EncodedBatch
+from ..wire import EncodedBatch, IsolatedBlock, SharedBlock, SharedStream
 from .entry import Entry
 from .history import History
 
@@ -32,6 +32,7 @@ class Channel:
     __slots__ = (
         "_audience",
         "_batches",
+        "_stream",
         "_touched",
         "latest",
         "newest",
@@ -44,6 +45,7 @@ class Channel:
     def __init__(self, audience: Audience, topics: frozenset[str]) -> None:
         self._audience = audience
         self._batches: dict[int, tuple[EncodedBatch, int]] = {}
+        self._stream = SharedStream()
         self._touched = False
         self.topics = topics
         self.subscribers: WeakSet[Subscription] = WeakSet()
@@ -76,6 +78,7 @@ class Channel:
         """Take note that the history begins anew, and have those who wait woken."""
         self.latest = None
         self._batches.clear()
+        self._stream = SharedStream()
         self._count()
         self._touch()
 
@@ -92,10 +95,18 @@ class Channel:
         if known is None:
             if len(self._batches) >= _KEPT_BATCHES:
                 self._batches.clear()
-            known = join(self._audience.history.after(sequence, self.topics))
-            self._batches[sequence] = known
+            entries = self._audience.history.after(sequence, self.topics)
+            known = self._batches[sequence] = self._share(sequence, entries)
         self.latest = (sequence, *known)
         return known
+
+    def _share(self, sequence: int, entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
+        batch, last = join(entries)
+        if type(batch.body) is not IsolatedBlock:
+            blocks = [(entry.sequence, entry.block) for entry in entries[: batch.events]]
+            shared = SharedBlock.of(batch.body, self._stream, sequence, blocks)
+            batch = EncodedBatch(shared, batch.events)
+        return batch, last
 
     # -- in the event loop's thread ----------------------------------------------------------------
 
@@ -178,12 +189,19 @@ class Audience:
 
 
 def join(entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
-    """Join the blocks of the first ``entries``, about 64 KiB; return the last one's sequence."""
+    """Join the blocks of the first ``entries``, about 64 KiB; return the last one's sequence.
+
+    What is to be isolated is not joined with others.
+    """
     if len(entries) == 1:
         return EncodedBatch(entries[0].block, 1), entries[0].sequence
     blocks: list[bytes] = []
     size = 0
     for entry in entries:
+        if type(entry.block) is IsolatedBlock:
+            if not blocks:
+                return EncodedBatch(entry.block, 1), entry.sequence
+            break
         blocks.append(entry.block)
         size += len(entry.block)
         if size >= _BATCH_BYTES:

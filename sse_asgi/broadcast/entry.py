@@ -21,7 +21,8 @@ class Entry:
         """Where the entry stands in the log."""
         self.sequence = position.sequence
         self.topic = topic
-        self.block = b"id: %b\n%b" % (str(position).encode(), block)
+        # An isolated block stays one.
+        self.block = type(block)(b"id: %b\n%b" % (str(position).encode(), block))
         """The complete block, as it is sent."""
         self.arrived = 0.0
         """When the entry came into this process's memory, in seconds of the history's clock."""

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..wire import EventDecoder, MessageEvent
+from ..wire.compressor import import_brotli, import_zstd
 from .headers import ResponseHeaders
 
 __all__ = ["EventReader", "decompressor", "is_event_stream"]
@@ -129,7 +130,7 @@ def is_event_stream(headers: ResponseHeaders) -> bool:
 def decompressor(headers: ResponseHeaders) -> Callable[[bytes], bytes]:
     """Return the function that undoes the content coding of successive pieces of a body.
 
-    :raises ValueError: the standard library does not know the coding
+    :raises ValueError: the coding is unknown, or the package for it is not installed
     """
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding in ("", "identity"):
@@ -137,6 +138,44 @@ def decompressor(headers: ResponseHeaders) -> Callable[[bytes], bytes]:
     if coding in ("gzip", "x-gzip", "deflate"):
         # zlib finds out by itself which of the two it is.
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress
+    try:
+        if coding == "br":
+            return _BrotliDecompressor().decompress
+        if coding == "zstd":
+            return _ZstdDecompressor().decompress
+    except ImportError as exc:
+        raise ValueError(f"content-encoding {coding!r} cannot be decoded here: {exc}") from None
     raise ValueError(
-        f"content-encoding {coding!r} cannot be decoded here: only gzip and deflate can"
+        f"content-encoding {coding!r} cannot be decoded here: only gzip, deflate, br and zstd can"
     )
+
+
+class _BrotliDecompressor:
+    """Keeps nothing back, as the package's own does of what is much longer than its code."""
+
+    def __init__(self) -> None:
+        self._stream = import_brotli().Decompressor()
+
+    def decompress(self, data: bytes) -> bytes:
+        decoded = piece = bytes(self._stream.process(data))
+        while piece and not self._stream.is_finished():
+            piece = bytes(self._stream.process(b""))
+            decoded += piece
+        return decoded
+
+
+class _ZstdDecompressor:
+    """Takes one frame after the other (RFC 8878, 3)."""
+
+    def __init__(self) -> None:
+        self._new = import_zstd().ZstdDecompressor
+        self._frame = self._new()
+
+    def decompress(self, data: bytes) -> bytes:
+        decoded = b""
+        while data:
+            if self._frame.eof:
+                self._frame = self._new()
+            decoded += self._frame.decompress(data)
+            data = self._frame.unused_data
+        return decoded

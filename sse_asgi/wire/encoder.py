@@ -8,15 +8,21 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from .event import JSONServerSentEvent, ServerSentEvent, checked_text, shorten
 
-__all__ = ["EncodedBatch", "Encoder", "encode_comment", "event_of"]
+__all__ = ["EncodedBatch", "Encoder", "IsolatedBlock", "encode_comment", "event_of"]
 
 _SEPARATORS: Final = ("\n", "\r\n", "\r")
-_FIELDS: Final = ("data", "event", "id", "retry", "comment")
+_FIELDS: Final = ("data", "event", "id", "retry", "comment", "isolate")
 # One line end and then another; a lone CRLF is one.
 _BLANK_LINES: Final = (b"\n\n", b"\r\r", b"\n\r", b"\n\r\n", b"\r\r\n")
 
 # JSON of UTF-8 (RFC 8259, 8.1) without whitespace. It has no NaN.
 _to_json: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class IsolatedBlock(bytes):
+    """An encoded block that is compressed by itself, so it is not joined with others either."""
+
+    __slots__ = ()
 
 
 class EncodedBatch(NamedTuple):
@@ -57,7 +63,8 @@ class Encoder:
 
         A str is data; so is the JSON of anything that is not named here. A :class:`ServerSentEvent`
         is an event, and a dict holds the fields of one. Bytes and :class:`EncodedBatch` are encoded
-        blocks, which end in a blank line.
+        blocks, which end in a blank line. Of an event to isolate, the block is an
+        :class:`IsolatedBlock`.
 
         :raises TypeError: there is no such item (``None``, a bytearray or memoryview), a dict has
             an unknown field, a field is of the wrong type, or a value has no JSON
@@ -103,7 +110,7 @@ class Encoder:
         block += "\n"
         if self._separator != "\n":
             block = block.replace("\n", self._separator)
-        return block.encode()
+        return IsolatedBlock(block.encode()) if event.isolate else block.encode()
 
     def _other(self, item: object) -> bytes:
         if isinstance(item, bytes):

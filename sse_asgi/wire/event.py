@@ -48,6 +48,9 @@ class ServerSentEvent:
         resets it
     :param retry: the reconnection time in milliseconds
     :param comment: text that receivers ignore
+    :param isolate: where the stream is compressed, nothing before or after has a part in how this
+        event is, so that its length says nothing to who chooses other events' text (BREACH); it is
+        no field of the format
     :raises TypeError: a field is of the wrong type; bytes are not data, since an encoded block is
         an item of its own
     :raises ValueError: a field would not arrive as it was given, nothing is given, or ``event`` or
@@ -60,6 +63,7 @@ class ServerSentEvent:
     id: str | None
     retry: int | None
     comment: str | None
+    isolate: bool
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class ServerSentEvent:
         id: str | None = None,  # noqa: A002
         retry: int | None = None,
         comment: str | None = None,
+        isolate: bool = False,
     ) -> None:
         if type(data) is str:
             if not data.isascii():
@@ -89,13 +94,18 @@ class ServerSentEvent:
         _set_id(self, id)
         _set_retry(self, None if retry is None else _checked_retry(retry))
         _set_comment(self, None if comment is None else checked_text("comment", comment))
+        if type(isolate) is not bool:
+            raise TypeError(f"isolate must be a bool, not {_typed(isolate)}")
+        _set_isolate(self, isolate)
 
     def __repr__(self) -> str:
-        """Return the call that makes the event, without the fields that are ``None``."""
+        """Return the call that makes the event, without the fields that have their default."""
         always_data = isinstance(self, JSONServerSentEvent)
         fields = [repr(self.data)] if always_data or self.data is not None else []
         named = ((name, getattr(self, name)) for name in ("event", "id", "retry", "comment"))
         fields += [f"{name}={value!r}" for name, value in named if value is not None]
+        if self.isolate:
+            fields.append("isolate=True")
         return f"{type(self).__name__}({', '.join(fields)})"
 
 
@@ -115,10 +125,13 @@ class JSONServerSentEvent(ServerSentEvent):
         id: str | None = None,  # noqa: A002
         retry: int | None = None,
         comment: str | None = None,
+        isolate: bool = False,
     ) -> None:
         _refuse_bytes(data)
         # Text stands in for the data while the other fields are checked.
-        ServerSentEvent.__init__(self, "", event=event, id=id, retry=retry, comment=comment)
+        ServerSentEvent.__init__(
+            self, "", event=event, id=id, retry=retry, comment=comment, isolate=isolate
+        )
         _set_data(self, data)
 
 
@@ -129,6 +142,7 @@ _set_event = vars(ServerSentEvent)["event"].__set__
 _set_id = vars(ServerSentEvent)["id"].__set__
 _set_retry = vars(ServerSentEvent)["retry"].__set__
 _set_comment = vars(ServerSentEvent)["comment"].__set__
+_set_isolate = vars(ServerSentEvent)["isolate"].__set__
 
 
 def checked_text(field: str, value: object) -> str:

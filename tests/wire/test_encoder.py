@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from sse_asgi.wire import (
     EncodedBatch,
     Encoder,
+    IsolatedBlock,
     JSONServerSentEvent,
     ServerSentEvent,
     encode_comment,
@@ -90,6 +92,28 @@ ITEMS: list[tuple[object, bytes]] = [
     ({"data": {"n": 1}, "event": "tick", "id": "3"}, b'id: 3\nevent: tick\ndata: {"n":1}\n\n'),
     ({"data": None, "retry": 5}, b"retry: 5\n\n"),
 ]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ServerSentEvent("x", event="key", isolate=True),
+        JSONServerSentEvent({"a": 1}, isolate=True),
+        {"data": "x", "isolate": True},
+        IsolatedBlock(b"data: x\n\n"),
+    ],
+    ids=repr,
+)
+def test_block_of_an_event_to_isolate_says_so_and_is_the_same_otherwise(item: Any) -> None:
+    block = Encoder().encode(item)
+    assert type(block) is IsolatedBlock
+    if isinstance(item, ServerSentEvent):
+        assert block == Encoder().encode(replace(item, isolate=False))
+
+
+@pytest.mark.parametrize("item", ["x", {"data": "x"}, {"data": "x", "isolate": False}, b"data\n\n"])
+def test_block_of_any_other_item_is_plain_bytes(item: object) -> None:
+    assert type(Encoder().encode(item)) is bytes
 
 
 @pytest.mark.parametrize(("item", "block"), ITEMS, ids=repr)

@@ -47,6 +47,9 @@ MALFORMED: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ({"data": "x", "event": "a\rb"}, ValueError, ["event", "CR or LF", r"'a\rb'"]),
     ({"data": "x", "event": "a\r\ndata: b"}, ValueError, ["event", "CR or LF"]),
     ({"data": "x", "event": "\udfff"}, ValueError, ["event", "lone surrogate", r"'\udfff'"]),
+    ({"data": "x", "isolate": 1}, TypeError, ["isolate", "bool", "int: 1"]),
+    ({"data": "x", "isolate": None}, TypeError, ["isolate", "bool", "None"]),
+    ({"isolate": True}, ValueError, ["data, retry and comment", "must be given"]),
     ({"data": "x", "event": "error"}, ValueError, ["event", "EventSource", "'error'"]),
     ({"data": "x", "event": "open"}, ValueError, ["event", "EventSource", "'open'"]),
     ({"event": "tick"}, ValueError, ["event", "data", "dispatched", "'tick'"]),
@@ -173,6 +176,8 @@ def test_retry_of_a_subclass_of_int_is_its_number() -> None:
             "ServerSentEvent([1], event='e', id='', retry=2, comment='')",
         ),
         (JSONServerSentEvent(None, id="1"), "JSONServerSentEvent(None, id='1')"),
+        (ServerSentEvent("x", isolate=True), "ServerSentEvent('x', isolate=True)"),
+        (JSONServerSentEvent(1, isolate=True), "JSONServerSentEvent(1, isolate=True)"),
     ],
     ids=repr,
 )
@@ -188,9 +193,10 @@ def test_events_compare_by_kind_and_fields() -> None:
     assert hash(event) == hash(same)
     assert event != ServerSentEvent("x", event="tick", id="2")
     assert ServerSentEvent("x") != JSONServerSentEvent("x")
+    assert ServerSentEvent("x") != ServerSentEvent("x", isolate=True)
 
 
-@pytest.mark.parametrize("name", ["data", "event", "id", "retry", "comment"])
+@pytest.mark.parametrize("name", ["data", "event", "id", "retry", "comment", "isolate"])
 @pytest.mark.parametrize("event", [ServerSentEvent("x"), JSONServerSentEvent("x")], ids=repr)
 def test_event_cannot_be_changed(event: ServerSentEvent, name: str) -> None:
     with pytest.raises(FrozenInstanceError):
@@ -202,9 +208,11 @@ def test_event_cannot_be_changed(event: ServerSentEvent, name: str) -> None:
 
 @pytest.mark.parametrize("kind", [ServerSentEvent, JSONServerSentEvent])
 def test_event_can_be_copied_pickled_and_replaced(kind: type[ServerSentEvent]) -> None:
-    event = kind("x", event="tick", id="1", retry=2, comment="c")
+    event = kind("x", event="tick", id="1", retry=2, comment="c", isolate=True)
     assert copy.copy(event) == event
     assert pickle.loads(pickle.dumps(event)) == event
-    assert replace(event, id="2") == kind("x", event="tick", id="2", retry=2, comment="c")
+    assert replace(event, id="2") == kind(
+        "x", event="tick", id="2", retry=2, comment="c", isolate=True
+    )
     with pytest.raises(ValueError, match="space"):
         replace(event, id=" ")

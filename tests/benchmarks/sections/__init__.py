@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TypeAlias, cast
 
 from ..bench import Bench
 from ..measure import Row
 
-__all__ = ["SECTIONS", "Rows", "load_rows"]
+__all__ = ["SECTIONS", "Rows", "headings", "load_rows"]
 
 Rows: TypeAlias = Callable[[Bench], AsyncIterator[Row]]
 
-SECTIONS = ("encode", "stream", "server", "connect", "idle", "adapters")
+SECTIONS = (
+    "encode",
+    "stream",
+    "server",
+    "connect",
+    "idle",
+    "adapters",
+    "fanout",
+    "compression",
+    "imports",
+)
 """Module names, in the order they are run."""
 
 
 def load_rows(section: str) -> Rows:
     """Import a section, and return the function that yields its rows."""
+    return cast("Rows", _load(section).rows)
+
+
+def headings(section: str, bench: Bench) -> Mapping[str, str]:
+    """Return the name of each column of a section as it is printed."""
+    make = getattr(_load(section), "headings", Bench.headings)
+    return cast("Mapping[str, str]", make(bench))
+
+
+def _load(section: str) -> ModuleType:
     if section not in SECTIONS:
         raise ValueError(f"no section is named {section!r}; there are {', '.join(SECTIONS)}")
-    return cast("Rows", import_module(f".{section}", __name__).rows)
+    return import_module(f".{section}", __name__)
