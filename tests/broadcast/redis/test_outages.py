@@ -233,6 +233,7 @@ async def test_a_primary_that_is_demoted_for_a_while_is_waited_for(
 ) -> None:
     async with running(engine.url, name) as backend:
         await publish_all(backend, range(5))
+        await until(lambda: backend.history.tip == 5)
         await within_thread(engine.ask, "REPLICAOF", "127.0.0.1", 1)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(publish_all, backend, range(5, 10))
