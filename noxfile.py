@@ -7,7 +7,7 @@ import os
 import nox
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "types", "lint"]
+nox.options.sessions = ["tests", "parts", "types", "lint"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
@@ -17,9 +17,20 @@ nox.options.error_on_missing_interpreters = os.environ.get("SSE_ASGI_REQUIRE_ALL
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
+    _pytest(session, "not parts")
+
+
+@nox.session
+def parts(session: nox.Session) -> None:
+    """Run the tests of browsers, proxies and engines: once, whatever the Python version."""
+    _pytest(session, "parts")
+
+
+def _pytest(session: nox.Session, marked: str) -> None:
     session.install("-e", ".[demo,test]")
     # By files, so that the tests which share a server or a browser find it running.
-    session.run("pytest", "--numprocesses=2", "--dist=loadfile", *session.posargs)
+    options = ("--numprocesses=2", "--dist=loadfile", "-m", marked)
+    session.run("pytest", *options, *session.posargs)
 
 
 @nox.session

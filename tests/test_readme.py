@@ -20,8 +20,13 @@ FIRST_EVENTS = {
     "EventSourceApp(ticks)": '{"n":0}',
     "EventStream(lines, ping=20, retry=3000)": "one event",
     "EventSourceApp(progress)": '{"job":42}',
+    "EventSourceApp(news)": '{"resumed":false,"missed":0}',
+    "EventSourceApp(prices_in)": '{"resumed":false,"missed":0}',
+    "EventSourceApp(everything)": '{"resumed":true,"missed":0}',
     "EventSourceApp(prices, max_lifetime=3600)": '{"eur":1.08}',
     "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": '{"n":0}',
+    "EventSourceApp(report)": '{"percent":50}',
+    'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': '{"n":0}',
 }
 
 
@@ -57,3 +62,13 @@ async def test_test_of_the_page_passes(name: str) -> None:
     assert inspect.iscoroutinefunction(names[name])
     with anyio.fail_after(5):
         await names[name]()
+
+
+@pytest.mark.anyio
+async def test_what_the_page_publishes_reaches_who_follows() -> None:
+    _, names = run_blocks()
+    async with connect(names["EventSourceApp"](names["news"])) as events:
+        assert (await events.receive()).event == "position"
+        await names["announce"]("hello")
+        event = await events.receive()
+        assert (event.event, event.json()) == ("headline", {"text": "hello"})

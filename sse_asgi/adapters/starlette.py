@@ -243,7 +243,7 @@ class _Session(Session):
                 tasks.start_soon(self._send_data, self._answer.data_sender_callable)
                 await super().run()
                 tasks.cancel_scope.cancel()
-        if self._reason is CloseReason.SLOW_CLIENT:
+        if self.reason is CloseReason.SLOW_CLIENT:
             raise SendTimeoutError
 
     async def _send_data(self, sender: Callable[[], Awaitable[None]]) -> None:
@@ -257,10 +257,10 @@ class _Session(Session):
         self.fail(error)
         self.end(CloseReason.ERROR)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         if AppStatus.watch(self.loop):
             self.loop.call_soon(self.stop, CloseReason.SERVER_STOPPING)
-        super()._keep()
+        super().keep()
 
     def stop(self, reason: CloseReason) -> None:
         if AppStatus.ends(reason):

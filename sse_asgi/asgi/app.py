@@ -79,6 +79,7 @@ class EventSourceApp:
             max_connections, max_connections_per_client, client_key, when_full
         )
         self._cors = cors if cors is None or isinstance(cors, CORS) else CORS(cors)
+        self._loop: LoopState | None = None
         self._loops: WeakSet[LoopState] = WeakSet()
 
     # Every framework has its own types for these three, which exclude those of the others.
@@ -87,7 +88,10 @@ class EventSourceApp:
             await self._answer_lifespan(receive, send)
             return
         check_scope(scope)
-        self._loops.add(LoopState.current())
+        loop = LoopState.current(self._loop)
+        if loop is not self._loop:
+            self._loop = loop
+            self._loops.add(loop)
         connection = Connection(scope, Notice())
         options = self._options_for(connection)
         try:
@@ -104,7 +108,7 @@ class EventSourceApp:
         else:
             with self._limits.admitted(connection) as admitted:
                 make = self._handler if admitted else self._refuse
-                await serve(make, options, connection, receive, send, self)
+                await serve(make, options, connection, receive, send, self, loop=loop)
 
     def _options_for(self, connection: Connection) -> StreamOptions:
         if self._cors is None:

@@ -11,7 +11,10 @@ __all__ = ["AsyncioHost"]
 
 
 class AsyncioHost:
-    """A :class:`Host` on one plain asyncio task and one cancellation."""
+    """A :class:`Host` on one plain asyncio task and one cancellation.
+
+    The task beside it is made in the next turn of the event loop: a short stream has ended before.
+    """
 
     __slots__ = ("_beside", "_cancelling", "_interrupts", "_task")
 
@@ -44,6 +47,10 @@ class AsyncioHost:
                 await _end(beside)
 
     def start(self, beside: Main) -> None:
+        if self._task is not None and self._beside is None:
+            self._task.get_loop().call_soon(self._start, beside)
+
+    def _start(self, beside: Main) -> None:
         if self._task is not None and self._beside is None:
             self._beside = self._task.get_loop().create_task(beside())
 

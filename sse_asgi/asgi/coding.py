@@ -15,9 +15,11 @@ __all__ = ["CodedSend", "negotiate"]
 
 
 def negotiate(options: StreamOptions, connection: Connection) -> tuple[Headers, Compressor | None]:
-    """Return the response's headers, in a list of its own, and the compressor if there is one."""
+    """Return the response's headers, and the compressor if there is one."""
+    if options.compression is None:
+        return options.head, None
     headers = options.head.copy()
-    if options.compression is None or any(name == b"content-encoding" for name, _ in headers):
+    if any(name == b"content-encoding" for name, _ in headers):
         return headers, None
     fields = connection.scope["headers"]
     accepted = b",".join(value for name, value in fields if name == b"accept-encoding")
@@ -58,7 +60,7 @@ class CodedSend:
         """Send the message."""
         body = message.get("body")
         if body is None:
-            self._is_coded = message["headers"] is self._headers
+            self._is_coded = message["headers"] == self._headers
             await self._send(message)
             return
         more_body = message["more_body"]

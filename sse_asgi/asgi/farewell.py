@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from inspect import isawaitable
+from typing import TYPE_CHECKING
 
 import anyio
 
+from ..errors import Refusal
 from ..wire import Encoder, ServerSentEvent
 from .options import StreamOptions
-from .summary import StreamSummary
+from .response import ClientGone
+from .summary import CloseReason, StreamSummary
 
-__all__ = ["error_block", "random_retry", "report", "retry_block"]
+if TYPE_CHECKING:
+    from .ending import Ending
+
+__all__ = ["error_block", "random_retry", "report", "retry_block", "take_leave"]
 
 logger = logging.getLogger("sse_asgi")
 
@@ -57,3 +63,33 @@ async def report(options: StreamOptions, summary: StreamSummary, request: str) -
                 await result
     except Exception:
         logger.exception("%s: on_close failed", request)
+
+
+async def take_leave(session: Ending) -> None:
+    """End the response with its last block, or as a refusal, if that is left to do."""
+    response, error = session.response, session.error
+    if response.closed:
+        return
+    try:
+        if session.reason is CloseReason.REFUSED and isinstance(error, Refusal):
+            session.error = None
+            await response.refuse(error)
+        elif error is None or response.started:
+            await response.write(await _last_block(session), last=True)
+        # Otherwise the server, or the framework around us, makes an error response of it.
+    except ClientGone:
+        pass
+    except Exception as exc:
+        session.fail(exc)
+
+
+async def _last_block(session: Ending) -> bytes:
+    if session.took_leave:
+        return b""  # an interruption came before the final body
+    session.took_leave = True
+    if session.error is not None:
+        return await error_block(session.options, session.error, session.name)
+    block = b"" if session.response.started else session.options.first
+    if session.reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
+        block += retry_block(session.options)
+    return block

@@ -10,7 +10,7 @@ from .response import ClientGone
 from .summary import CloseReason
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .ending import Ending
 
 __all__ = ["FAREWELL_TIMEOUT", "NEVER", "Keeper"]
 
@@ -42,7 +42,7 @@ class Keeper:
         "interrupted_at",
     )
 
-    def __init__(self, session: Session, now: float) -> None:
+    def __init__(self, session: Ending, now: float) -> None:
         options = session.options
         self._session = session
         # A send that blocks is noticed at a look, so there must be one within the send timeout.

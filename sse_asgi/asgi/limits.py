@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from typing import Literal, TypeAlias
 
 from ..errors import Refusal
@@ -14,7 +13,7 @@ from .farewell import random_retry
 from .options import StreamOptions
 from .reconnect import come_back
 
-__all__ = ["ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
+__all__ = ["Admission", "ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
 
 ClientKey: TypeAlias = Callable[[Connection], Hashable]
 WhenFull: TypeAlias = Literal["retry", "503"]
@@ -68,19 +67,12 @@ class ConnectionLimits:
         """How many streams are open."""
         return self._open
 
-    @contextmanager
-    def admitted(self, connection: Connection) -> Iterator[bool]:
-        """Count the connection within the block, if there is room for it; tell whether there is."""
-        key = None if self._per_client is None else self._client_key(connection)
-        if not self._enter(key):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            self._leave(key)
+    def admitted(self, connection: Connection) -> Admission:
+        """Count the connection within a block, if there is room for it; tell whether there is."""
+        return Admission(self, None if self._per_client is None else self._client_key(connection))
 
-    def _enter(self, key: Hashable) -> bool:
+    def enter(self, key: Hashable) -> bool:
+        """Count one more stream of the client ``key`` if there is room for it."""
         with self._lock:
             if self._total is not None and self._open >= self._total:
                 return False
@@ -91,7 +83,8 @@ class ConnectionLimits:
             self._open += 1
             return True
 
-    def _leave(self, key: Hashable) -> None:
+    def leave(self, key: Hashable) -> None:
+        """Count one stream less of the client ``key``."""
         with self._lock:
             self._open -= 1
             if self._per_client is not None:
@@ -106,6 +99,25 @@ class ConnectionLimits:
             seconds = -(-retry // 1000)
             return Refusal(503, "Too many event streams are open", {"retry-after": str(seconds)})
         return come_back(retry, options.head)
+
+
+class Admission:
+    """A block within which one connection is counted, or told that there is no room."""
+
+    __slots__ = ("_is_admitted", "_key", "_limits")
+
+    def __init__(self, limits: ConnectionLimits, key: Hashable) -> None:
+        self._limits = limits
+        self._key = key
+        self._is_admitted = False
+
+    def __enter__(self) -> bool:
+        self._is_admitted = self._limits.enter(self._key)
+        return self._is_admitted
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_admitted:
+            self._limits.leave(self._key)
 
 
 def _check_limit(name: str, value: object) -> None:

@@ -45,10 +45,14 @@ class LoopState:
         self.pump = Pump(self._spawn)
         self.shutdown = ShutdownWatch(self)
         self.sessions: set[Stoppable] = set()
+        self.is_in_use = True
+        """False while :func:`use_clock` has another one in its place."""
 
     @classmethod
-    def current(cls) -> LoopState:
-        """Return the state of the running event loop."""
+    def current(cls, known: LoopState | None = None) -> LoopState:
+        """Return the state of the running event loop; quickly, if that is ``known``."""
+        if known is not None and known.is_in_use and known.event_loop.is_running_here:
+            return known
         state = _state.get(None)
         if state is None:
             state = cls()
@@ -135,9 +139,15 @@ async def _drain() -> None:
 @contextmanager
 def use_clock(clock: Clock) -> Iterator[None]:
     """Let the streams that start inside the block, in this event loop, go by ``clock``."""
-    token = _state.set(LoopState(clock))
+    outer, inner = _state.get(None), LoopState(clock)
+    token = _state.set(inner)
+    if outer is not None:
+        outer.is_in_use = False
     try:
         yield
     finally:
-        LoopState.current().shutdown.close()
+        inner.shutdown.close()
+        inner.is_in_use = False
+        if outer is not None:
+            outer.is_in_use = True
         _state.reset(token)

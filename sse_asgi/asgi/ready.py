@@ -13,7 +13,7 @@ from .summary import CloseReason
 if TYPE_CHECKING:
     from ..eventloop import Spawned
     from ..wire import EncodedBatch
-    from .session import Session
+    from .ending import Ending
 
 __all__ = ["Delivery", "ReadyContent", "is_ready_content"]
 
@@ -56,7 +56,7 @@ class Delivery:
 
     __slots__ = ("_content", "_first", "_left", "_over", "_pump", "_response", "_session", "task")
 
-    def __init__(self, session: Session, content: ReadyContent) -> None:
+    def __init__(self, session: Ending, content: ReadyContent) -> None:
         self._session = session
         self._response = session.response
         self._first = session.options.first

@@ -25,7 +25,7 @@ OF_EVERY_ANSWER = frozenset(
 )
 """The head's fields that a refusal has as well, or a page of another origin could not read it."""
 
-EVENTS_PER_TURN = 128
+EVENTS_PER_TURN = 256
 """Events sent before the event loop gets a turn: neither content nor a server's send need ever
 wait.
 """
@@ -47,10 +47,11 @@ class EventResponse:
         "_body",
         "_freed",
         "_halted",
+        "_headers",
         "_hold",
         "_now",
         "_send",
-        "_start",
+        "_status",
         "busy",
         "bytes",
         "closed",
@@ -74,11 +75,8 @@ class EventResponse:
         self._hold = True  # until the head is out
         self._freed: anyio.Event | None = None
         self._body = f"{prefix}.body"
-        self._start: dict[str, Any] = {
-            "type": f"{prefix}.start",
-            "status": status,
-            "headers": headers,
-        }
+        self._status = status
+        self._headers = headers
         self.busy = False
         """A message is with the server's ``send``."""
         self.since = now()
@@ -221,7 +219,13 @@ class EventResponse:
     async def _write_head(self) -> None:
         self.started = True
         try:
-            await self._send(self._start)
+            await self._send(
+                {
+                    "type": f"{self._body.removesuffix('body')}start",
+                    "status": self._status,
+                    "headers": self._headers.copy(),  # middleware may add to them
+                }
+            )
         except BaseException:
             self.closed = True  # nobody knows whether it went out, so nothing can follow it
             raise
@@ -236,10 +240,10 @@ class EventResponse:
         ]
         if refusal.body and not any(name == b"content-type" for name, _ in headers):
             headers.append((b"content-type", b"text/plain; charset=utf-8"))
-        for pair in self._start["headers"]:
+        for pair in self._headers:
             if pair[0] in OF_EVERY_ANSWER and pair not in headers:
                 headers.append(pair)
-        self._start = {**self._start, "status": refusal.status, "headers": headers}
+        self._status, self._headers = refusal.status, headers
         await self.write(refusal.body, last=True)
 
     def halt(self) -> None:

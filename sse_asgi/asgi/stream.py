@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Unpack
@@ -11,6 +11,7 @@ from ..errors import Refusal
 from .coding import negotiate
 from .connection import Connection
 from .content import Content, ContentSource, content_factory
+from .loop import LoopState
 from .notice import Notice
 from .options import StreamKeywords, StreamOptions
 from .reconnect import is_done
@@ -45,11 +46,14 @@ class EventStream:
     def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
         self._make: Callable[[Connection], Content] = content_factory(content)
         self.options = StreamOptions(**options) if options else DEFAULTS
+        self._loop: LoopState | None = None
 
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         check_scope(scope)
-        await serve(self._make, self.options, Connection(scope, Notice()), receive, send, self)
+        self._loop = loop = LoopState.current(self._loop)
+        connection = Connection(scope, Notice())
+        await serve(self._make, self.options, connection, receive, send, self, loop=loop)
 
 
 def check_scope(scope: Any) -> None:
@@ -64,7 +68,7 @@ def check_scope(scope: Any) -> None:
         raise RuntimeError(f"an event stream cannot serve the ASGI scope {scope['type']!r}")
 
 
-async def serve(
+def serve(
     make: ContentMaker,
     options: StreamOptions,
     connection: Connection,
@@ -72,16 +76,17 @@ async def serve(
     send: Send,
     owner: object = None,
     new_session: Callable[..., Session] = Session,
-) -> None:
-    """Answer one request with the content that ``make`` gives for it."""
+    loop: LoopState | None = None,
+) -> Coroutine[Any, Any, None]:
+    """Return what answers one request with the content that ``make`` gives for it."""
     if not _takes_response(connection.scope):
-        await _deny(send)
-    elif is_done(connection):
-        await refuse(Refusal(204), connection.scope, send, options.head)
-    elif connection.method == "HEAD":
-        await _answer_head(options, connection, send)
-    else:
-        await new_session(make, options, connection, receive, send, owner).run()
+        return _deny(send)
+    if is_done(connection):
+        return refuse(Refusal(204), connection.scope, send, options.head)
+    if connection.method == "HEAD":
+        return _answer_head(options, connection, send)
+    loop = loop or LoopState.current()
+    return new_session(make, options, connection, receive, send, owner, loop).run()
 
 
 async def _answer_head(options: StreamOptions, connection: Connection, send: Send) -> None:

@@ -57,5 +57,7 @@ class Backend(Protocol):
     async def read(self, after: Position, limit: int) -> Page:
         """Return at most ``limit`` entries after a position that memory does not reach back to.
 
-        Waits while the log cannot be reached. Never called when the history is complete.
+        For a position beyond the history, wait until the history has what the log had when this
+        was called, and return nothing. Waits while the log cannot be reached. Never called when the
+        history is complete.
         """

@@ -33,6 +33,7 @@ class Cursor:
     """
 
     __slots__ = (
+        "_asked_ahead",
         "_asking",
         "_at",
         "_audience",
@@ -76,6 +77,7 @@ class Cursor:
         self._page: list[Entry] = []
         self._expired_to: int | None = None
         self._forgiven = False
+        self._asked_ahead = False
 
     @property
     def place(self) -> Position | None:
@@ -109,6 +111,8 @@ class Cursor:
         if history.epoch is None:
             return None
         if not self._begun:
+            if self._is_ahead():
+                return None
             self._begun = True
             return self._begin(channel)
         if self._epoch != history.epoch:
@@ -133,6 +137,19 @@ class Cursor:
             return batch
         entries = self._hub.history.after(self._at, self.topics)
         return entries if self._selection.looks_ahead else entries[:_AT_ONCE]
+
+    def _is_ahead(self) -> bool:
+        """Whether another process may have sent what this one has yet to hear of: have it asked."""
+        history = self._hub.history
+        if history.complete or self._last_event_id is None or self._asked_ahead:
+            return self._asking
+        position = Position.parse(self._last_event_id)
+        if position is None or position.epoch != history.epoch or position.sequence <= history.tip:
+            return False
+        self._epoch, self._at = position
+        self._asking = self._asked_ahead = True
+        self._hub.ask_for_page(self)
+        return True
 
     def _begin(self, channel: Channel) -> EncodedBatch | None:
         """Find the place to begin at, and return the first event."""

@@ -433,6 +433,48 @@ async def test_stream_ends_although_its_send_heeds_no_cancellation(monkeypatch: 
     assert posted.reason is CloseReason.CLIENT_GONE
 
 
+async def test_nothing_is_taken_after_the_end_although_its_delivery_is_due() -> None:
+    posted = Posted("a")
+    async with nothing_left(), serving(posted.app) as served:
+        await settle()
+        served.peer.leave()
+        posted.mail.put("b")
+        await served.returned()
+        await settle()
+    assert posted.log == ["closed", "reported"]
+
+
+async def test_content_is_not_watched_after_its_end_although_a_send_returns_late(
+    monkeypatch: Any,
+) -> None:
+    monkeypatch.setattr("sse_asgi.asgi.ready.LEAVE_TIMEOUT", 0.02)
+    posted = Posted("a")
+    let_go, fail = anyio.Event(), anyio.Event()
+
+    async def hang(call: int) -> None:
+        if call == 3:
+            with anyio.CancelScope(shield=True):
+                await let_go.wait()
+
+    async def receive(call: int) -> None:
+        await fail.wait()
+        raise RuntimeError("x")
+
+    peer = Peer(on_send=hang, on_receive=receive)
+    async with nothing_left(), serving(posted.app, peer) as served:
+        await settle()
+        posted.mail.put("b")
+        await settle()
+        fail.set()
+        await until(lambda: posted.mail.closed)
+        let_go.set()
+        with pytest.raises(RuntimeError):
+            await served.returned()
+        await settle()
+    assert posted.log == ["closed", "reported"]
+    assert peer.ended
+
+
 @pytest.mark.usefixtures("no_polling")
 async def test_delivery_waits_for_a_keep_alive_and_holds_up_nobody() -> None:
     with VirtualClock() as clock:

@@ -10,10 +10,13 @@ from dataclasses import replace
 import anyio
 
 from .bench import LOOPS, Bench
+from .broadcasters import PROGRAMS
 from .measure import Effort
 from .peers import PEERS, versions
 from .sections import SECTIONS, headings, load_rows
 from .table import Table
+
+ALL = (*PEERS, *PROGRAMS)
 
 LEGEND = """\
 Under each figure is its cost against the limit: the median of the ratios within each round, and
@@ -26,9 +29,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[tuple[str, ...], Benc
     """Return the sections to run, and how."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, help="columns")
+    parser.add_argument("--peers", nargs="+", choices=ALL, default=ALL, help="columns")
     parser.add_argument("--loop", choices=LOOPS, default="uvloop")
     parser.add_argument("--rounds", type=int, help="samples of each column")
+    parser.add_argument("--clients", type=int, nargs="+", help="of the fanout section")
     parser.add_argument("--quick", action="store_true", help="a smoke run; its figures mean little")
     options = parser.parse_args(arguments)
     unknown = set(options.sections) - set(SECTIONS)
@@ -37,6 +41,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[tuple[str, ...], Benc
     effort = Effort.quick() if options.quick else Effort()
     if options.rounds is not None:
         effort = replace(effort, rounds=options.rounds)
+    if options.clients is not None:
+        effort = replace(effort, audiences=tuple(options.clients))
     bench = Bench(tuple(options.peers), options.loop, effort)
     return tuple(options.sections) or SECTIONS, bench
 

@@ -18,7 +18,8 @@ LOOPS = ("uvloop", "asyncio", "trio")
 class Bench:
     """One run of the benchmarks.
 
-    :param peers: names of modules in :mod:`tests.benchmarks.peers`, in the order of the columns
+    :param peers: names of modules in :mod:`tests.benchmarks.peers`, in the order of the columns,
+        and of programs in :mod:`tests.benchmarks.broadcasters`
     :param loop: one of :data:`LOOPS`
     """
 
@@ -38,7 +39,7 @@ class Bench:
 
     def columns(self) -> dict[str, Peer]:
         """Load those that run on the event loop; the limit is the first and the last."""
-        names = (LIMIT, *(name for name in self.peers if name != LIMIT))
+        names = (LIMIT, *(name for name in self.peers if name != LIMIT and name in PEERS))
         loaded = {name: load(name) for name in names}
         loaded = {name: peer for name, peer in loaded.items() if self.backend in peer.backends}
         return {**loaded, AGAIN: loaded[LIMIT]}

@@ -52,6 +52,8 @@ class Effort:
     :param further: events on the connection in process that the cost of one event is taken from
     :param burst: events on one connection of a real server
     :param connections: connections of a real server, one after the other or at once
+    :param audiences: numbers of clients that an event is published to
+    :param deliveries: events times clients of one sample
     """
 
     rounds: int = 15
@@ -59,11 +61,21 @@ class Effort:
     further: int = 500
     burst: int = 20_000
     connections: int = 1_000
+    audiences: tuple[int, ...] = (100, 1_000, 3_000)
+    deliveries: int = 20_000
 
     @classmethod
     def quick(cls) -> Effort:
         """Just enough to see every column at work."""
-        return cls(rounds=3, batch=0.002, further=50, burst=1_000, connections=50)
+        return cls(
+            rounds=3,
+            batch=0.002,
+            further=50,
+            burst=1_000,
+            connections=50,
+            audiences=(10, 50),
+            deliveries=1_000,
+        )
 
 
 @dataclass(frozen=True, slots=True)

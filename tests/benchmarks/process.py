@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -16,7 +16,7 @@ from .measure import AGAIN
 from .peer import Plan
 from .peers import LIMIT
 
-__all__ = ["Memory", "Server", "Work", "own_core", "servers", "start"]
+__all__ = ["Memory", "Server", "Work", "check_loop", "own_core", "run", "servers", "start"]
 
 SETTLE_TIMEOUT = 20.0
 """Seconds that a server has to notice that its clients have left."""
@@ -42,7 +42,7 @@ class Memory:
 
 
 class Server:
-    """A process that serves one peer, and answers questions."""
+    """A process that serves one peer, answers questions and publishes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -51,6 +51,14 @@ class Server:
     def work(self) -> Work:
         """Ask for the work that it has done."""
         return Work(**json.loads(self._ask("work")))
+
+    def cpu(self) -> float:
+        """Ask for the processor seconds alone: to count thousands of tasks would cost some."""
+        return float(self._ask("cpu"))
+
+    def publish(self, count: int) -> None:
+        """Have it publish ``count`` events at once to all of its clients; there is no answer."""
+        self._tell(f"publish {count}")
 
     def memory(self) -> Memory:
         """Ask for the memory it holds, which takes it a while."""
@@ -69,10 +77,13 @@ class Server:
         return work
 
     def _ask(self, question: str) -> str:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{question}\n")
-        self._process.stdin.flush()
+        self._tell(question)
         return self._read()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
 
     def _read(self) -> str:
         assert self._process.stdout is not None
@@ -83,20 +94,16 @@ class Server:
 
 
 @contextmanager
-def start(peer: str, plan: Plan, loop: str) -> Iterator[Server]:
+def run(command: Sequence[str], core: int | None) -> Iterator[Server]:
     """Run a server in the block.
 
-    :param peer: name of the peer's module
-    :raises ValueError: if no server of ours runs on the event loop
+    :param command: what is to answer as :mod:`tests.benchmarks.serve` does
+    :param core: the only one it may use, with all of its threads
     """
-    if loop not in ("uvloop", "asyncio"):
-        raise ValueError(f"uvicorn runs on uvloop and asyncio, not on {loop}")
-    command = [sys.executable, "-m", f"{__package__}.serve", peer, loop, str(plan.events)]
-    if plan.open_ended:
-        command.append("--open-ended")
-    if len(cores := sorted(os.sched_getaffinity(0))) > 1:
-        command += ["--core", str(cores[0])]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with _affinity(core):
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
     try:
         yield Server(process)
     finally:
@@ -108,21 +115,61 @@ def start(peer: str, plan: Plan, loop: str) -> Iterator[Server]:
 
 
 @contextmanager
-def servers(bench: Bench, plan: Plan) -> Iterator[dict[str, Server]]:
+def start(peer: str, plan: Plan, loop: str, core: int | None) -> Iterator[Server]:
+    """Run a server of one peer in the block.
+
+    :param peer: name of the peer's module
+    :raises ValueError: if no server of ours runs on the event loop
+    """
+    check_loop(loop)
+    command = [sys.executable, "-m", f"{__package__}.serve", peer, loop, str(plan.events)]
+    if plan.open_ended:
+        command.append("--open-ended")
+    with run(command, core) as server:
+        yield server
+
+
+def check_loop(loop: str) -> None:
+    """Refuse an event loop that uvicorn has no use for."""
+    if loop not in ("uvloop", "asyncio"):
+        raise ValueError(f"uvicorn runs on uvloop and asyncio, not on {loop}")
+
+
+@contextmanager
+def servers(bench: Bench, plan: Plan, core: int | None) -> Iterator[dict[str, Server]]:
     """Run a server for each column in the block, and two for the limit."""
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(start(LIMIT if name == AGAIN else name, plan, bench.loop))
+            name: stack.enter_context(
+                start(LIMIT if name == AGAIN else name, plan, bench.loop, core)
+            )
             for name in bench.columns()
         }
 
 
 @contextmanager
-def own_core() -> Iterator[None]:
-    """Keep this process off the servers' core in the block, if there is more than one."""
+def own_core() -> Iterator[int | None]:
+    """Keep this process off one core in the block, and give that core to the servers.
+
+    It is None where there is only one.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) == 1:
+        yield None
+        return
+    os.sched_setaffinity(0, cores[1:])
+    try:
+        yield cores[0]
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
+def _affinity(core: int | None) -> Iterator[None]:
+    """Let the processes that start in the block inherit that they run on ``core`` alone."""
     cores = os.sched_getaffinity(0)
-    if len(cores) > 1:
-        os.sched_setaffinity(0, set(sorted(cores)[1:]))
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     try:
         yield
     finally:

@@ -8,14 +8,26 @@ from typing import Any
 import anyio
 import pytest
 
+from .audience import audience
 from .bench import Bench
+from .broadcasters import BROADCASTERS, load_program
 from .exchange import Exchange, connections, request_scope
 from .measure import AGAIN, Effort, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
+from .process import run
 from .sections import load_rows
+from .sections.fanout import broadcasters
 
-TINY = Effort(rounds=1, batch=0.0001, further=2, burst=20, connections=8)
+TINY = Effort(
+    rounds=1,
+    batch=0.0001,
+    further=2,
+    burst=20,
+    connections=8,
+    audiences=(10,),
+    deliveries=100,
+)
 
 
 def measured(section: str, peers: tuple[str, ...], loop: str = "uvloop") -> list[Row]:
@@ -61,10 +73,43 @@ def test_every_column_of_a_real_server_has_figures(section: str) -> None:
     assert_figures(measured(section, (OURS,)), {LIMIT, AGAIN, OURS})
 
 
+@pytest.mark.parts
+@needs_peers
+@pytest.mark.needs("uvicorn", "httptools", "node")
+def test_every_broadcaster_reaches_all_clients_of_a_real_server() -> None:
+    peers = (*BROADCASTERS, "node")
+    assert_figures(measured("fanout", peers), {*peers, AGAIN})
+
+
+@pytest.mark.parts
+@pytest.mark.needs("node", "npm")
+def test_better_sse_reaches_all_clients_with_what_npm_installs() -> None:
+    command = load_program("better_sse").command()
+    with run(command, core=None) as server, audience(server, 10) as held:
+        assert held.burst(times=2, count=3).deliveries == 60
+
+
+def test_a_program_is_left_out_with_a_reason_where_a_part_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with broadcasters(Bench(("node",)), core=None) as running:
+        assert set(running) == {LIMIT, AGAIN}
+    assert "node is left out: there is no 'node' on the path" in capsys.readouterr().out
+
+
+@pytest.mark.needs("starlette")
+def test_every_import_has_a_figure_against_both_limits() -> None:
+    rows = measured("imports", (OURS, "starlette", "ours_in_starlette"))
+    assert len(rows) == 2
+    assert_figures(rows, {LIMIT, AGAIN, OURS, "starlette"})
+
+
 @pytest.mark.needs("uvicorn")
-def test_a_real_server_is_refused_on_trio() -> None:
+@pytest.mark.parametrize("section", ["server", "fanout"])
+def test_a_real_server_is_refused_on_trio(section: str) -> None:
     with pytest.raises(ValueError, match="not on trio"):
-        measured("server", (OURS,), "trio")
+        measured(section, (OURS,), "trio")
 
 
 async def body_of(app: ASGIApp) -> bytes:

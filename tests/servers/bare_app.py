@@ -8,15 +8,21 @@ import anyio
 
 __all__ = ["app"]
 
+FLOOD_PIECES = 64
+
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Send one event and no more, and be deaf to everything."""
+    """Send one event, or first 4 MiB, and be deaf to everything."""
     if scope["type"] == "lifespan":
         for _ in range(2):
             await send({"type": f"{(await receive())['type']}.complete"})
         return
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if scope["path"] == "/flood":
+        for _ in range(FLOOD_PIECES):
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        print("swallowed", flush=True)
     more = scope["path"] == "/stream"
     await send({"type": "http.response.body", "body": b"data: hello\n\n", "more_body": more})
     if more:

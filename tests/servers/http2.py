@@ -50,6 +50,7 @@ class Http2Connection(Connection):
         self._block = b""
         self._responses: dict[int, Response] = {}
         self._next_id = 1
+        self._starved: set[int] = set()
         self._handlers: dict[str, Callable[[Any], None]] = {
             "HeadersFrame": self._on_headers,
             "ContinuationFrame": self._on_headers,
@@ -85,6 +86,10 @@ class Http2Connection(Connection):
         from hyperframe.frame import RstStreamFrame
 
         self.write(RstStreamFrame(response.stream_id, error_code=CANCEL).serialize())
+
+    def starve(self, response: Response) -> None:
+        """Let the server send no more of the response than its window has room for."""
+        self._starved.add(response.stream_id)
 
     def receive(self, data: bytes) -> None:
         from hyperframe.frame import Frame
@@ -130,7 +135,8 @@ class Http2Connection(Connection):
         if frame.data:
             self._responses[frame.stream_id].add(frame.data)
         if length:
-            windows = (0,) if "END_STREAM" in frame.flags else (0, frame.stream_id)
+            is_done = "END_STREAM" in frame.flags or frame.stream_id in self._starved
+            windows = (0,) if is_done else (0, frame.stream_id)
             updates = [WindowUpdateFrame(window, window_increment=length) for window in windows]
             self.answer(b"".join(update.serialize() for update in updates))
         self._on_flags(frame)

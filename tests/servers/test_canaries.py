@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .configurations import Configuration
+from .configurations import Configuration, Protocol
 from .harness import each_configuration, serve
+from .http2 import Http2Connection
 
 APP = "tests.servers.bare_app:app"
 
@@ -41,3 +42,40 @@ def test_server_waits_for_an_open_stream_for_ever(
         server.process.signal(signal.SIGTERM)
         with pytest.raises(TimeoutError):
             server.process.wait(4)
+
+
+@pytest.mark.parametrize(
+    "configuration", each_configuration(when=lambda it: it.name == "granian-asyncio-h1")
+)
+@pytest.mark.parametrize("presses", [1, 2])
+def test_granian_freezes_at_the_third_signal(
+    configuration: Configuration, presses: int, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        with server.connect() as connection:
+            assert connection.get("/stream").read_event() is not None
+            for _ in range(presses):
+                # The worker hears each Ctrl-C twice: from the terminal and from its parent.
+                server.process.signal(signal.SIGINT, to_group=True)
+                with pytest.raises(TimeoutError):
+                    server.process.wait(0.5)
+        if presses == 1:
+            server.process.wait(4)  # now that the client has left
+        else:
+            with pytest.raises(TimeoutError):
+                server.process.wait(2)
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP2 and it.server == "hypercorn"),
+)
+def test_hypercorn_takes_whatever_is_sent_on_a_stream_whose_window_is_full(
+    configuration: Configuration, tmp_path: Path, clients: ExitStack
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        connection = clients.enter_context(server.connect())
+        assert isinstance(connection, Http2Connection)
+        connection.starve(response := connection.get("/flood"))
+        response.wait_head()
+        server.process.wait_log("swallowed")

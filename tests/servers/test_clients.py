@@ -14,6 +14,7 @@ import pytest
 
 from .configurations import Configuration, Protocol
 from .harness import Server, each_configuration, serve
+from .http2 import Http2Connection
 from .response import TIMEOUT
 
 APP = "tests.servers.ending_app:app"
@@ -139,3 +140,25 @@ def test_client_that_does_not_read_is_ended_and_its_neighbour_is_not(
                     server.process.wait(2)
             else:
                 server.process.wait(4)
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    # hypercorn takes whatever is sent on a stream whose window is full: see the canaries.
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP2 and it.server == "granian"),
+)
+def test_stream_that_is_not_read_is_ended_and_its_sibling_on_the_connection_is_not(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server, server.connect() as connection:
+        assert isinstance(connection, Http2Connection)
+        sibling = connection.get("/ticking")
+        connection.starve(connection.get("/flood"))
+        deadline = time.monotonic() + TIMEOUT
+        while "SLOW_CLIENT" not in server.process.log:
+            assert sibling.read_event(timeout=0.4) is not None
+            assert time.monotonic() < deadline, server.process.log
+        assert server.ask("/control/reasons") == "SLOW_CLIENT"
+        for _ in range(20):
+            assert sibling.read_event(timeout=0.4) is not None
+        assert connection.get("/ticking").read_event() is not None

@@ -14,7 +14,17 @@ __all__ = ["SECTIONS", "Rows", "headings", "load_rows"]
 
 Rows: TypeAlias = Callable[[Bench], AsyncIterator[Row]]
 
-SECTIONS = ("encode", "stream", "server", "connect", "idle", "adapters", "compression")
+SECTIONS = (
+    "encode",
+    "stream",
+    "server",
+    "connect",
+    "idle",
+    "adapters",
+    "fanout",
+    "compression",
+    "imports",
+)
 """Module names, in the order they are run."""
 
 

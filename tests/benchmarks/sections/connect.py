@@ -25,7 +25,7 @@ QUANTITIES = (
 async def rows(bench: Bench) -> AsyncIterator[Row]:
     """Yield the rate and the server's processor time per connection, until it is cleaned up."""
     count = bench.effort.connections // 4
-    with own_core(), servers(bench, Plan(open_ended=True)) as running:
+    with own_core() as core, servers(bench, Plan(open_ended=True), core) as running:
         columns = {name: _sampler(server, count) for name, server in running.items()}
         for row in await compare(QUANTITIES, columns, bench.effort.rounds):
             yield row

@@ -30,17 +30,18 @@ PAUSE = 0.1
 async def rows(bench: Bench) -> AsyncIterator[Row]:
     """Yield the growth of the server with the number of its connections."""
     count = bench.effort.connections
-    with own_core():
-        columns = {name: _sampler(name, bench.loop, count) for name in bench.columns()}
+    with own_core() as core:
+        columns = {name: _sampler(name, bench.loop, core, count) for name in bench.columns()}
         for row in await compare(QUANTITIES, columns, min(bench.effort.rounds, ROUNDS)):
             yield row
 
 
-def _sampler(name: str, loop: str, count: int) -> Sampler:
+def _sampler(name: str, loop: str, core: int | None, count: int) -> Sampler:
     """Measure in a new process each time: memory that was used before is no growth."""
+    peer = LIMIT if name == AGAIN else name
 
     async def sample() -> tuple[float, float, float]:
-        with start(LIMIT if name == AGAIN else name, Plan(open_ended=True), loop) as server:
+        with start(peer, Plan(open_ended=True), loop, core) as server:
             tasks = server.work().tasks
             for _ in range(WARM_UP):
                 read_first(server.port)

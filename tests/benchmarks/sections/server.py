@@ -22,7 +22,7 @@ QUANTITIES = (
 async def rows(bench: Bench) -> AsyncIterator[Row]:
     """Yield the rate and the server's processor time per event."""
     plan = Plan(bench.effort.burst)
-    with own_core(), servers(bench, plan) as running:
+    with own_core() as core, servers(bench, plan, core) as running:
         columns = {name: _sampler(server, plan) for name, server in running.items()}
         for row in await compare(QUANTITIES, columns, bench.effort.rounds):
             yield row

@@ -1,0 +1,41 @@
+"""The registry of the broadcasters; each is a module here that defines ``BROADCASTER``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ..broadcaster import Broadcaster, Program
+
+__all__ = ["BROADCASTERS", "PROGRAMS", "load", "load_program"]
+
+BROADCASTERS = ("limit", "ours", "sse_starlette", "fastapi", "litestar", "starlette")
+"""Module names, in the order of the columns."""
+
+PROGRAMS = ("better_sse", "node")
+"""Module names of those that are not Python's, which come after them."""
+
+
+def load(name: str) -> Broadcaster:
+    """Import one broadcaster, and nothing of the others.
+
+    :raises SystemExit: if its packages are not installed
+    """
+    broadcaster = _load(name, BROADCASTERS)
+    assert isinstance(broadcaster, Broadcaster)
+    return broadcaster
+
+
+def load_program(name: str) -> Program:
+    """Import one of :data:`PROGRAMS`."""
+    program = _load(name, PROGRAMS)
+    assert isinstance(program, Program)
+    return program
+
+
+def _load(name: str, names: tuple[str, ...]) -> object:
+    if name not in names:
+        raise ValueError(f"no broadcaster is named {name!r}; there are {', '.join(names)}")
+    try:
+        return import_module(f".{name}", __name__).BROADCASTER
+    except ModuleNotFoundError as exc:
+        raise SystemExit(f"{name} needs {exc.name!r}: pip install -e '.[bench]'") from exc

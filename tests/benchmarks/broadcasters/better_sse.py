@@ -1,0 +1,17 @@
+"""better-sse on Node: sessions in a channel."""
+
+from __future__ import annotations
+
+from ..broadcaster import Program
+from ..node import command
+
+__all__ = ["BROADCASTER"]
+
+VERSION = "0.16"
+
+
+def _command() -> list[str]:
+    return command("better_sse.mjs", {"better-sse": VERSION})
+
+
+BROADCASTER = Program("better-sse", _command)

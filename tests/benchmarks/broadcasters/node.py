@@ -1,0 +1,15 @@
+"""Node's own HTTP server: a loop of writes."""
+
+from __future__ import annotations
+
+from ..broadcaster import Program
+from ..node import command
+
+__all__ = ["BROADCASTER"]
+
+
+def _command() -> list[str]:
+    return command("node.mjs", {})
+
+
+BROADCASTER = Program("node", _command)

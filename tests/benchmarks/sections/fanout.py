@@ -1,0 +1,114 @@
+"""fanout: an event to all clients of a real server, each in its own documented way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from statistics import median, quantiles
+
+from ..audience import Delivery, audience
+from ..bench import Bench
+from ..broadcasters import BROADCASTERS, PROGRAMS, load, load_program
+from ..measure import AGAIN, Quantity, Row, Sampler, compare
+from ..peers import LIMIT
+from ..process import Server, check_loop, own_core, run
+from .connect import STANDING
+
+__all__ = ["headings", "rows"]
+
+ROUNDS = 5
+AT_ONCE = 10
+PACE = 5_000
+"""Deliveries per second, where they are paced."""
+
+BUDGETS = {1_000: (0.9, 0.25)}
+"""From the number of clients to the costs of a delivery allowed us: one by one, and at once."""
+
+
+def headings(bench: Bench) -> Mapping[str, str]:
+    """Return the name of each column as it is printed."""
+    names = {name: load(name).name for name in _names(bench)}
+    names |= {name: load_program(name).name for name in PROGRAMS if name in bench.peers}
+    return {**names, AGAIN: AGAIN}
+
+
+async def rows(bench: Bench) -> AsyncIterator[Row]:
+    """Yield what a delivery costs the server, and how long it takes, by number of clients."""
+    check_loop(bench.loop)
+    with own_core() as core:
+        for clients in bench.effort.audiences:
+            with broadcasters(bench, core) as running:
+                columns = {
+                    name: _sampler(server, clients, bench.effort.deliveries)
+                    for name, server in running.items()
+                }
+                rounds = min(bench.effort.rounds, ROUNDS)
+                for row in await compare(_quantities(clients), columns, rounds):
+                    yield row
+
+
+@contextmanager
+def broadcasters(bench: Bench, core: int | None) -> Iterator[dict[str, Server]]:
+    """Run a server for each column in the block, and two for the limit."""
+    with ExitStack() as stack:
+        names = {name: name for name in _names(bench)} | {AGAIN: LIMIT}
+        servers = {
+            key: stack.enter_context(broadcasting(name, bench.loop, core))
+            for key, name in names.items()
+        }
+        for name in PROGRAMS:
+            if name in bench.peers:
+                try:
+                    command = load_program(name).command()
+                except LookupError as exc:
+                    print(f"{name} is left out: {exc}")
+                else:
+                    servers[name] = stack.enter_context(run(command, core))
+        yield servers
+
+
+def broadcasting(name: str, loop: str, core: int | None) -> AbstractContextManager[Server]:
+    """Run a server of one broadcaster in the block."""
+    package = __package__.rpartition(".")[0]
+    return run([sys.executable, "-m", f"{package}.serve", name, loop, "--broadcast"], core)
+
+
+def _names(bench: Bench) -> list[str]:
+    return [name for name in BROADCASTERS if name in (LIMIT, *bench.peers)]
+
+
+def _quantities(clients: int) -> list[Quantity]:
+    single, at_once = BUDGETS.get(clients, (None, None))
+    label, cpu = f"{clients:,} clients", "CPU s per million"
+    return [
+        Quantity(label, "deliveries/s", rate=True),
+        Quantity(f"{label}, one by one", cpu, scale=1e6, budget=single),
+        Quantity(f"{label}, {AT_ONCE} at once", cpu, scale=1e6, budget=at_once),
+        Quantity(f"{label}, {PACE:,}/s", cpu, scale=1e6),
+        Quantity(f"{label}, {PACE:,}/s, p50", "ms", scale=1e3),
+        Quantity(f"{label}, {PACE:,}/s, p99", "ms", scale=1e3),
+    ]
+
+
+def _sampler(server: Server, clients: int, deliveries: int) -> Sampler:
+    times = max(1, deliveries // clients)
+
+    async def sample() -> tuple[float, ...]:
+        before = server.work().tasks
+        with audience(server, clients) as held:
+            cpu, single = measured(server, lambda: held.burst(times))
+            at_once, _ = measured(server, lambda: held.burst(max(1, times // AT_ONCE), AT_ONCE))
+            paced, slow = measured(server, lambda: held.paced(max(2, times // 4), clients / PACE))
+        server.settled(before + STANDING)
+        rate = single.deliveries / single.seconds
+        return rate, cpu, at_once, paced, median(slow.delays), quantiles(slow.delays, n=100)[-1]
+
+    return sample
+
+
+def measured(server: Server, deliver: Callable[[], Delivery]) -> tuple[float, Delivery]:
+    """Return the server's processor seconds per delivery, and the delivery."""
+    before = server.cpu()
+    delivery = deliver()
+    return (server.cpu() - before) / delivery.deliveries, delivery
