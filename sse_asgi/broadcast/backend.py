@@ -49,7 +49,7 @@ class Backend(Protocol):
         """Append an encoded event, which has no ID yet, and return its position.
 
         A ``token`` that was published within the last two minutes is not published again: its
-        position is returned.
+        position is returned. The block of its entry is an :class:`IsolatedBlock` if ``block`` is.
 
         :raises PublishError: the log did not confirm; the event may be in it or not
         """

@@ -13,7 +13,7 @@ from anyio.lowlevel import RunVar
 
 from ..errors import PublishError
 from ..eventloop import EventLoop
-from ..wire import Encoder, IsolatedBlock
+from ..wire import Encoder
 from .backend import Backend
 from .backends.memory import MemoryBackend
 from .channel import Audience
@@ -83,8 +83,7 @@ class Hub:
         :param token: names this attempt; what was published with the same token within the last two
             minutes is not published again
         :raises TypeError: a parameter is of the wrong type, or there is no such event
-        :raises ValueError: the event has no data or has an ID, or ``topic`` is empty, or it is to
-            be isolated and the log is not in memory
+        :raises ValueError: the event has no data or has an ID, or ``topic`` is empty
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
         check_topic(topic)
@@ -93,7 +92,6 @@ class Hub:
         backend = self.backend
         if isinstance(backend, MemoryBackend):
             return str(backend.publish_nowait(topic, block, token))
-        _check_joinable(block)
         named = token or token_hex(16)
         try:
             position = await self._home.call(
@@ -117,7 +115,6 @@ class Hub:
         backend = self.backend
         if isinstance(backend, MemoryBackend):
             return str(backend.publish_nowait(topic, block, token))
-        _check_joinable(block)
         named = token or token_hex(16)
         try:
             position = self._home.call_from_thread(
@@ -277,11 +274,6 @@ class Hub:
                 lost=self._lost,
                 silence=self.health(),
             )
-
-
-def _check_joinable(block: bytes) -> None:
-    if type(block) is IsolatedBlock:
-        raise ValueError("isolate must not be given: only a log in memory keeps it")
 
 
 def _unconfirmed(error: TimeoutError, token: str) -> PublishError:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sse_asgi import EventStream, ServerSentEvent
-from sse_asgi.broadcast import History, Hub, Page, Position
+from sse_asgi.broadcast import Hub
 from sse_asgi.testing import connect
 from sse_asgi.wire import EncodedBatch, IsolatedBlock
 from tests.wire.decoding import decoder_of
@@ -51,26 +51,3 @@ async def test_stream_compresses_it_by_itself() -> None:
     assert len(isolated) > 30
     assert len(after) > 30
     assert decoder_of("gzip").feed(b"".join(client.chunks)).count(b"a secret") == 3
-
-
-async def test_log_that_would_forget_it_refuses_it() -> None:
-    class Elsewhere:
-        """A backend whose log is not in memory."""
-
-        history = History(max_events=1, max_bytes=1)
-        needs_run = False
-
-        async def run(self) -> None:
-            raise NotImplementedError
-
-        async def publish(self, topic: str, block: bytes, token: str | None) -> Position:
-            raise NotImplementedError
-
-        async def read(self, after: Position, limit: int) -> Page:
-            raise NotImplementedError
-
-    hub = Hub(Elsewhere())
-    with pytest.raises(ValueError, match="isolate"):
-        await hub.publish("t", SECRET)
-    with pytest.raises(ValueError, match="isolate"):
-        hub.publish_threadsafe("t", SECRET)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import count
 from random import Random
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sse_asgi.wire import SharedBlock, SharedStream
+from sse_asgi.wire import SharedBlock, SharedStream, sharing
 from sse_asgi.wire.compressor import GzipCompressor
 from sse_asgi.wire.sharing import RUN_BLOCKS
 
@@ -84,20 +85,21 @@ def publish(channel: Channel, *clients: Client, times: int = 1) -> None:
 
 ACTIONS = st.lists(
     st.one_of(
-        st.tuples(st.just("publish"), st.integers(1, 130)),
+        st.tuples(st.just("publish"), st.integers(1, 9)),
         st.tuples(st.just("catch up"), st.integers(0, 3)),
         st.tuples(st.just("catch up in part"), st.integers(0, 3)),
         st.tuples(st.just("ping"), st.integers(0, 3)),
         st.tuples(st.just("isolated"), st.integers(0, 3)),
-        st.tuples(st.just("everybody"), st.integers(1, 40)),
+        st.tuples(st.just("everybody"), st.integers(1, 9)),
         st.tuples(st.just("join"), st.integers(0, 3)),
     ),
     max_size=40,
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=300)
 @given(actions=ACTIONS)
+@patch.object(sharing, "RUN_BLOCKS", 7)
 def test_any_mixture_is_readable_at_once_and_to_the_end(actions: list[tuple[str, int]]) -> None:
     channel = Channel()
     clients = [Client(channel) for _ in range(4)]

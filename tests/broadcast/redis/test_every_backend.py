@@ -11,6 +11,7 @@ import pytest
 
 from sse_asgi.broadcast import Hub, MemoryBackend, Position
 from sse_asgi.broadcast.backends.redis import RedisBackend
+from sse_asgi.wire import IsolatedBlock
 from tests.broadcast.reading import WAIT, Reader, data, gaps
 from tests.broadcast.test_delivery import Churner
 
@@ -61,6 +62,18 @@ async def test_every_id_resumes_any_topics_without_a_hole(hub: Hub) -> None:
             events = await read(Reader(hub.subscribe(*topics, last_event_id=last_event_id)), "29")
             wanted = [n for n in range(index + 1, 30) if "abc"[n % 3] in topics]
             assert events == [str(number) for number in wanted]
+
+
+async def test_isolated_event_comes_by_itself(hub: Hub) -> None:
+    subscription = hub.subscribe("t")
+    with anyio.fail_after(WAIT):
+        await anext(subscription)
+        for event in ("a", {"data": "secret", "isolate": True}, "b"):
+            await hub.publish("t", event)
+        batches = [await anext(subscription) for _ in range(3)]
+    isolated = [type(batch.body) is IsolatedBlock for batch in batches if b"secret" in batch.body]
+    assert isolated == [True]
+    assert sum(type(batch.body) is IsolatedBlock for batch in batches) == 1
 
 
 async def test_first_event_resumes_a_client_that_saw_nothing_else(hub: Hub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from ....wire import IsolatedBlock
 from ...entry import Entry
 from ...position import Position, new_epoch
 from .link import Link
@@ -13,6 +14,9 @@ from .script import CHECK, PUBLISH
 __all__ = ["Log", "Record", "State"]
 
 _TOKEN_MS: Final = 120_000
+_JOINABLE: Final = b"b"
+_ISOLATED: Final = b"i"
+"""The name of the field that holds the block says whether it is an :class:`IsolatedBlock`."""
 _CHUNK: Final = 256
 
 
@@ -51,10 +55,13 @@ class Log:
 
     async def publish(self, link: Link, topic: str, block: bytes, token: str) -> Position:
         """Append an event unless its token is known; return its position."""
-        limits = self._max_events, self._max_age_ms, _TOKEN_MS
+        kind = _ISOLATED if type(block) is IsolatedBlock else _JOINABLE
+        options = self._max_events, self._max_age_ms, _TOKEN_MS, kind
         name = token.encode()
         keys = self.key.encode(), self.key.encode() + b":" + name
-        answer = await link.script(PUBLISH, keys, new_epoch(), topic.encode(), block, name, *limits)
+        answer = await link.script(
+            PUBLISH, keys, new_epoch(), topic.encode(), block, name, *options
+        )
         epoch, _, sequence = answer.decode().partition("-")
         return Position(epoch, int(sequence))
 
@@ -115,7 +122,9 @@ class Log:
 def _records(answer: Any) -> Iterable[Record]:
     for identifier, fields in answer:
         sequence = int(identifier.partition(b"-")[2])
-        _, epoch, _, token, _, _, _, topic, _, block = fields
+        _, epoch, _, token, _, _, _, topic, kind, block = fields
+        if kind == _ISOLATED:
+            block = IsolatedBlock(block)
         position = Position(epoch.decode(), sequence)
         yield Record(
             sequence, position.epoch, token.decode(), Entry(position, topic.decode(), block)

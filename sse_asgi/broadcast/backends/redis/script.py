@@ -38,7 +38,8 @@ local foreign = redis.error_reply('ERR the key holds a stream that is not a log 
 """
 
 # ARGV: proposed epoch, topic, block, token, entries to keep, milliseconds to keep (0: no limit),
-# milliseconds to keep the token. Trims by age at most 32 entries a call, so more than come in.
+# milliseconds to keep the token, the name of the block's field. Trims by age at most 32 entries a
+# call, so more than come in.
 PUBLISH: Final = Script(
     _EPOCH
     + """
@@ -53,7 +54,7 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local id = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*',
-    'e', epoch, 'k', ARGV[4], 'a', string.format('%d', now), 't', ARGV[2], 'b', ARGV[3])
+    'e', epoch, 'k', ARGV[4], 'a', string.format('%d', now), 't', ARGV[2], ARGV[8], ARGV[3])
 local position = epoch .. '-' .. string.sub(id, 3)
 redis.call('SET', KEYS[2], position, 'PX', ARGV[7])
 local oldest = now - tonumber(ARGV[6])
