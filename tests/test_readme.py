@@ -27,6 +27,7 @@ FIRST_EVENTS = {
     "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": '{"n":0}',
     "EventSourceApp(report)": '{"percent":50}',
     'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': '{"n":0}',
+    'EventSourceApp(ticks, compression="auto")': '{"n":0}',
 }
 
 

@@ -16,6 +16,9 @@ class Clock:
     its place with :func:`sse_asgi.asgi.use_clock`.
     """
 
+    resolution = 0.01
+    """Seconds that a deadline may be late, so that those of many streams share one wake-up."""
+
     def now(self) -> float:
         """Return the current time in seconds; only differences mean anything."""
         return anyio.current_time()

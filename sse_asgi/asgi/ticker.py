@@ -43,6 +43,7 @@ class Ticker:
         self._next_look: dict[Timed, float] = {}
         self._heap: list[tuple[float, int, Timed]] = []
         self._order = count()
+        self._looked_at = -NEVER
         self._sleep: anyio.CancelScope | None = None
         self._task: object = None  # an event loop keeps no reference to its tasks
 
@@ -99,11 +100,11 @@ class Ticker:
         # What was left to look after may have gone while nobody slept.
         if self._next_look and when > self._clock.now():
             with anyio.CancelScope() as self._sleep:
-                await self._clock.sleep_until(when)
+                await self._clock.sleep_until(max(when, self._looked_at + self._clock.resolution))
             self._sleep = None
 
     def _look(self) -> deque[Timed]:
-        now = self._clock.now()
+        self._looked_at = now = self._clock.now()
         due: deque[Timed] = deque()
         while self._heap and self._heap[0][0] <= now:
             entry = heappop(self._heap)

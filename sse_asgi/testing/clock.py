@@ -29,6 +29,8 @@ class VirtualClock(Clock):
     :param start: what :meth:`now` begins with, in seconds
     """
 
+    resolution = 0.0
+
     def __init__(self, start: float = 0.0) -> None:
         self._now = float(start)
         self._sleepers: list[tuple[float, int, anyio.Event]] = []

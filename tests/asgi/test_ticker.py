@@ -54,6 +54,35 @@ async def test_looks_come_at_the_times_that_were_asked_for() -> None:
         assert two.looks == [3, 5]
 
 
+class CoarseClock(VirtualClock):
+    """A clock by which deadlines may be late."""
+
+    resolution = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeps: list[float] = []
+
+    async def sleep_until(self, deadline: float) -> None:
+        self.sleeps.append(deadline)
+        await super().sleep_until(deadline)
+
+
+async def test_deadlines_of_many_share_a_wake_up_within_the_clock_s_resolution() -> None:
+    with CoarseClock() as clock:
+        ticker = ticker_of(clock)
+        many = [Looked() for _ in range(20)]
+        for number, looked in enumerate(many):
+            ticker.add(looked, 1 + number / 10)
+        await clock.advance(10)
+        assert {tuple(looked.looks) for looked in many} == {(2.0,), (4.0,)}
+        assert len(clock.sleeps) <= 3
+        at_once = Looked()
+        ticker.add(at_once, clock.now())
+        await clock.advance(0)
+        assert at_once.looks == [10], "what is due waits for nobody"
+
+
 async def test_look_can_be_asked_for_sooner_but_not_later() -> None:
     with VirtualClock() as clock:
         ticker = ticker_of(clock)
