@@ -98,13 +98,13 @@ class ServerProcess:
         except OSError:
             return False
 
-    def wait_log(self, text: str, timeout: float = TIMEOUT) -> None:
-        """Wait until the server has written ``text``.
+    def wait_log(self, text: str, timeout: float = TIMEOUT, *, times: int = 1) -> None:
+        """Wait until the server has written ``text``, so many times.
 
         :raises TimeoutError: it has not in time
         """
         deadline = time.monotonic() + timeout
-        while text not in self.log:
+        while self.log.count(text) < times:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{text!r} is not in the log:\n{self.log}")
             time.sleep(POLL)

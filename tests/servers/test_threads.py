@@ -128,6 +128,8 @@ def test_uvicorn_reloads_with_streams_open(tmp_path: Path, clients: ExitStack) -
         plain, watching = open_streams(clients, server, "/plain", "/watching")
         change_until_end(tmp_path / "watched.py", plain)
         assert rest_of(watching) == ["farewell"]
+        # What connects to a uvicorn that is stopping already keeps it for another 5 s.
+        server.process.wait_log("Application startup complete.", times=2)
         open_streams(clients, server, "/plain")
         server.process.signal(signal.SIGINT)
         server.process.wait(EXIT_TIMEOUT)
