@@ -14,7 +14,17 @@ __all__ = ["SECTIONS", "Rows", "headings", "load_rows"]
 
 Rows: TypeAlias = Callable[[Bench], AsyncIterator[Row]]
 
-SECTIONS = ("encode", "stream", "server", "connect", "idle", "adapters", "fanout", "imports")
+SECTIONS = (
+    "encode",
+    "stream",
+    "server",
+    "connect",
+    "idle",
+    "adapters",
+    "fanout",
+    "redis",
+    "imports",
+)
 """Module names, in the order they are run."""
 
 
