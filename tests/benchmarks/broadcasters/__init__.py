@@ -6,10 +6,13 @@ from importlib import import_module
 
 from ..broadcaster import Broadcaster, Program
 
-__all__ = ["BROADCASTERS", "PROGRAMS", "load", "load_program"]
+__all__ = ["BROADCASTERS", "PROGRAMS", "THROUGH_REDIS", "load", "load_program"]
 
 BROADCASTERS = ("limit", "ours", "sse_starlette", "fastapi", "litestar", "starlette")
 """Module names, in the order of the columns."""
+
+THROUGH_REDIS = "ours_through_redis"
+"""Module name of what is compared with ours."""
 
 PROGRAMS = ("better_sse", "node")
 """Module names of those that are not Python's, which come after them."""
@@ -20,7 +23,7 @@ def load(name: str) -> Broadcaster:
 
     :raises SystemExit: if its packages are not installed
     """
-    broadcaster = _load(name, BROADCASTERS)
+    broadcaster = _load(name, (*BROADCASTERS, THROUGH_REDIS))
     assert isinstance(broadcaster, Broadcaster)
     return broadcaster
 

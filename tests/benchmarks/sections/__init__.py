@@ -22,6 +22,7 @@ SECTIONS = (
     "idle",
     "adapters",
     "fanout",
+    "redis",
     "compression",
     "imports",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from statistics import median, quantiles
 
 from ..audience import Delivery, audience
@@ -15,7 +15,7 @@ from ..peers import LIMIT
 from ..process import Server, check_loop, own_core, run
 from .connect import STANDING
 
-__all__ = ["headings", "rows"]
+__all__ = ["ROUNDS", "broadcasters", "headings", "quantities", "rows", "sampler", "serving"]
 
 ROUNDS = 5
 AT_ONCE = 10
@@ -40,23 +40,22 @@ async def rows(bench: Bench) -> AsyncIterator[Row]:
         for clients in bench.effort.audiences:
             with broadcasters(bench, core) as running:
                 columns = {
-                    name: _sampler(server, clients, bench.effort.deliveries)
+                    name: sampler(server, clients, bench.effort.deliveries)
                     for name, server in running.items()
                 }
                 rounds = min(bench.effort.rounds, ROUNDS)
-                for row in await compare(_quantities(clients), columns, rounds):
+                for row in await compare(
+                    quantities(clients, BUDGETS.get(clients)), columns, rounds
+                ):
                     yield row
 
 
 @contextmanager
 def broadcasters(bench: Bench, core: int | None) -> Iterator[dict[str, Server]]:
     """Run a server for each column in the block, and two for the limit."""
+    names = {name: name for name in _names(bench)} | {AGAIN: LIMIT}
     with ExitStack() as stack:
-        names = {name: name for name in _names(bench)} | {AGAIN: LIMIT}
-        servers = {
-            key: stack.enter_context(broadcasting(name, bench.loop, core))
-            for key, name in names.items()
-        }
+        servers = stack.enter_context(serving(names, bench.loop, core))
         for name in PROGRAMS:
             if name in bench.peers:
                 try:
@@ -68,18 +67,32 @@ def broadcasters(bench: Bench, core: int | None) -> Iterator[dict[str, Server]]:
         yield servers
 
 
-def broadcasting(name: str, loop: str, core: int | None) -> AbstractContextManager[Server]:
-    """Run a server of one broadcaster in the block."""
-    package = __package__.rpartition(".")[0]
-    return run([sys.executable, "-m", f"{package}.serve", name, loop, "--broadcast"], core)
+@contextmanager
+def serving(names: Mapping[str, str], loop: str, core: int | None) -> Iterator[dict[str, Server]]:
+    """Run a server for each broadcaster in the block.
+
+    :param names: from the keys of what is returned to modules of broadcasters
+    """
+    module = f"{__package__.rpartition('.')[0]}.serve"
+    with ExitStack() as stack:
+        yield {
+            key: stack.enter_context(
+                run([sys.executable, "-m", module, name, loop, "--broadcast"], core)
+            )
+            for key, name in names.items()
+        }
 
 
 def _names(bench: Bench) -> list[str]:
     return [name for name in BROADCASTERS if name in (LIMIT, *bench.peers)]
 
 
-def _quantities(clients: int) -> list[Quantity]:
-    single, at_once = BUDGETS.get(clients, (None, None))
+def quantities(clients: int, budgets: tuple[float, float] | None) -> list[Quantity]:
+    """Return the rows for so many clients.
+
+    :param budgets: for a delivery of an event alone, and of one of several at once
+    """
+    single, at_once = budgets or (None, None)
     label, cpu = f"{clients:,} clients", "CPU s per million"
     return [
         Quantity(label, "deliveries/s", rate=True),
@@ -91,7 +104,8 @@ def _quantities(clients: int) -> list[Quantity]:
     ]
 
 
-def _sampler(server: Server, clients: int, deliveries: int) -> Sampler:
+def sampler(server: Server, clients: int, deliveries: int) -> Sampler:
+    """Return a sampler of :func:`quantities`, which connects the clients each time."""
     times = max(1, deliveries // clients)
 
     async def sample() -> tuple[float, ...]:
