@@ -96,6 +96,14 @@ class Engine:
         lines = self.ask(*command).decode().splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
+    def has_all_of(self, primary: Engine) -> bool:
+        """Whether this replica has all that was written to ``primary`` so far.
+
+        (WAIT tells of what its own connection wrote, which is nothing here.)
+        """
+        written = int(primary.info("INFO", "replication")["master_repl_offset"])
+        return int(self.info("INFO", "replication")["slave_repl_offset"]) >= written
+
     def start(self) -> Self:
         """Start the server, and wait until it answers."""
         with (self._directory / "engine.log").open("ab") as log:

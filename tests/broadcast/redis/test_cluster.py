@@ -153,7 +153,8 @@ async def test_a_primary_that_dies_loses_nothing_that_was_replicated(
     async with running(f"redis+cluster://127.0.0.1:{nodes[1].port}", name) as backend:
         await publish_all(backend, range(20))
         await until(lambda: backend.history.tip == 20)
-        assert await within_thread(doomed.ask, "WAIT", 1, 3000) == 1
+        (heir,) = {nodes[0], nodes[3]} - {doomed}
+        await within_thread(wait_for, lambda: heir.has_all_of(doomed))
         await within_thread(doomed.stop)
         await publish_all(backend, range(20, 40))
         await until(lambda: backend.history.tip == 40)

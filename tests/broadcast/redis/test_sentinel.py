@@ -65,7 +65,7 @@ async def test_a_failover_loses_nothing_that_was_replicated(
         await publish_all(backend, range(20))
         await until(lambda: backend.history.tip == 20)
         epoch = backend.history.epoch
-        assert await within_thread(primary.ask, "WAIT", 1, 3000) == 1
+        await within_thread(wait_for, lambda: replica.has_all_of(primary))
         with anyio.fail_after(20):
             await within_thread(primary.stop)
             await publish_all(backend, range(20, 40))
