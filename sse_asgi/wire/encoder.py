@@ -6,7 +6,7 @@ from collections.abc import Callable
 from json import JSONEncoder
 from typing import Any, Final, NamedTuple, NoReturn
 
-from .event import JSONServerSentEvent, ServerSentEvent, checked_text, shorten
+from .event import NO_EVENT_TYPES, JSONServerSentEvent, ServerSentEvent, checked_text, shorten
 
 __all__ = ["EncodedBatch", "Encoder", "IsolatedBlock", "encode_comment", "event_of"]
 
@@ -85,10 +85,38 @@ class Encoder:
         if isinstance(item, str):
             return self.encode(checked_text("data", item))
         if isinstance(item, dict):
-            return self._event(event_of(item), item)
+            return self._plain_event(item) or self._event(event_of(item), item)
         return self._other(item)
 
     __call__ = encode
+
+    def _plain_event(self, fields: dict[Any, Any]) -> bytes | None:
+        """Encode what most dicts hold, at half the cost; None: it wants a closer look.
+
+        What passes here would pass :class:`ServerSentEvent` unchanged.
+        """
+        data, event, event_id = fields.get("data"), fields.get("event"), fields.get("id")
+        if data is None or len(fields) != 1 + ("event" in fields) + ("id" in fields):
+            return None
+        block = ""
+        if event_id is not None:
+            if type(event_id) is not str or not event_id.isprintable() or " " in event_id:
+                return None
+            block = f"id: {event_id}{self._separator}"
+        if event is not None:
+            if type(event) is not str or not event.isprintable() or event in NO_EVENT_TYPES:
+                return None
+            block += f"event: {event}{self._separator}"
+        if type(data) is not str:
+            if isinstance(data, str | bytes | bytearray | memoryview):
+                return None
+            data = self._json(data, fields)
+        if "\n" in data or "\r" in data:
+            data = _lf_only(data).replace("\n", self._next_data)
+        try:
+            return f"{block}data: {data}{self._blank_line}".encode()
+        except UnicodeEncodeError:
+            return None
 
     def _event(self, event: ServerSentEvent, item: object) -> bytes:
         block = ""

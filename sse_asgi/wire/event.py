@@ -12,14 +12,22 @@ from dataclasses import KW_ONLY, dataclass
 from reprlib import Repr
 from typing import Final
 
-__all__ = ["MAX_RETRY", "JSONServerSentEvent", "ServerSentEvent", "checked_text", "shorten"]
+__all__ = [
+    "MAX_RETRY",
+    "NO_EVENT_TYPES",
+    "JSONServerSentEvent",
+    "ServerSentEvent",
+    "checked_text",
+    "shorten",
+]
 
 MAX_RETRY: Final = 10**18 - 1
 """The longest reconnection time in milliseconds: 18 digits fit in 64 bits, and last for ages."""
 
 # EventSource itself fires events of these types (WHATWG HTML 9.2.3): a listener could not tell.
 _RESERVED: Final = ("error", "open")
-_NO_EVENT_TYPES: Final = frozenset({"", *_RESERVED})
+NO_EVENT_TYPES: Final = frozenset({"", *_RESERVED})
+"""What looks like a plain event type and is none."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -84,7 +92,7 @@ class ServerSentEvent:
             data = _checked_data(data)
         # What is printable has neither control characters nor surrogates: no call to make.
         if event is not None and not (
-            type(event) is str and event.isprintable() and event not in _NO_EVENT_TYPES
+            type(event) is str and event.isprintable() and event not in NO_EVENT_TYPES
         ):
             event = _checked_event(event)
         if id is not None and not (type(id) is str and id.isprintable() and " " not in id):

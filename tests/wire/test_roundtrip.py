@@ -134,6 +134,31 @@ def test_json_is_read_back_as_it_was_given(value: object, separator: str) -> Non
         assert isinstance(value, dict) or encode(value) == encode({"data": value})
 
 
+# All that a dict may hold, and much that it may not: surrogates, other types, unknown fields.
+anything = st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.lists(st.text())
+fields = st.dictionaries(
+    st.sampled_from(["data", "event", "id", "retry", "comment", "isolate", "other"]),
+    anything | st.sampled_from(["a", "error", "", "a b", " a", "a\nb", b"a", float("nan")]),
+)
+
+
+@unhurried
+@given(fields, st.sampled_from(SEPARATORS))
+def test_dict_is_sent_as_the_event_that_it_holds_the_fields_of(
+    given_fields: dict[str, object], separator: str
+) -> None:
+    encode = Encoder(separator=separator).encode
+
+    def outcome(make: Callable[[], object]) -> object:
+        try:
+            return encode(make())
+        except (TypeError, ValueError) as error:
+            return type(error)
+
+    event: Callable[..., object] = ServerSentEvent
+    assert outcome(lambda: given_fields) == outcome(lambda: event(**given_fields))
+
+
 @unhurried
 @given(st.lists(texts()), texts(), st.sampled_from(SEPARATORS))
 def test_comment_is_never_more_than_a_comment(
