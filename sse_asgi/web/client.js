@@ -12,7 +12,7 @@
  *   `ping`); waits are random, up to `shortest` (500), doubled each time up to `longest` (30 000)
  */
 export class SteadyEventSource extends EventTarget {
-  #options; #source; #timer; #lastId = ""; #failures = 0; #opened = false; #closed = false;
+  #options; #source; #timer; #lastId = ""; #hasId = false; #failures = 0; #opened = false; #closed = false;
   #names = new Set(["message", "position", "gap", "ping", "done"]);
   constructor(url, options) {
     super();
@@ -42,7 +42,7 @@ export class SteadyEventSource extends EventTarget {
     const address = await this.#address().catch(() => null);
     if (!address || this.#closed) return this.#retry();
     const source = (this.#source = new EventSource(address, this.#options));
-    this.#watch();
+    this.#hasId = false; this.#watch();  // a new source forgets the ID; we do not
     for (const name of this.#names) source.addEventListener(name, this.#take);
     source.onopen = () => {
       this.dispatchEvent(new Event("open"));
@@ -56,7 +56,7 @@ export class SteadyEventSource extends EventTarget {
     };
   }
   #take = ({ type, data, origin, lastEventId }) => {
-    this.#lastId = lastEventId;
+    if ((this.#hasId ||= lastEventId !== "")) this.#lastId = lastEventId;
     this.#watch();
     this.dispatchEvent(new MessageEvent(type, { data, origin, lastEventId }));
     if (lastEventId === "sse-asgi:done") this.#stop(0);

@@ -29,6 +29,9 @@ BEGIN = float(os.environ.get("SSE_ASGI_TEST_BEGIN", "0"))
 """When event 0 of the clock was due: the same for a server that is started anew."""
 
 
+EVENT_STREAM = "text/event-stream"
+
+
 def named_ping() -> dict[str, str]:
     """Return a keep-alive that a page can see."""
     return {"event": "ping", "data": ""}
@@ -48,6 +51,7 @@ class WebApp(LiveApp):
             ),
             "/finite": EventSourceApp(self.finite, retry=100),
             "/busy": EventSourceApp(self.busy),
+            "/forgetful": EventSourceApp(self.forgetful, retry=100),
             "/silent": EventSourceApp(silent, start_timeout=0, ping=PING, ping_message=named_ping),
             "/brief": EventSourceApp(lambda connection: ["no id"], retry=100),
             "/gapped": EventSourceApp(gapped),
@@ -148,6 +152,14 @@ class WebApp(LiveApp):
         """Yield a few events and the last one."""
         yield {"data": "a", "id": "1"}
         yield done({"events": 1})
+
+    async def forgetful(self, connection: Connection) -> AsyncIterator[dict[str, str]]:
+        """Refuse every second ``EventSource``; give only the very first event an ID."""
+        requests = self._requests[connection.query["key"]]
+        number = sum(request["headers"]["accept"] == EVENT_STREAM for request in requests)
+        if connection.headers["accept"] != EVENT_STREAM or number % 2 == 0:
+            raise Refusal(503)
+        yield {"data": "a", "id": "7"} if number == 1 else {"data": "b"}
 
     async def busy(self, connection: Connection) -> AsyncIterator[str]:
         """Have no room for the first two requests of a key."""

@@ -81,6 +81,16 @@ def test_frozen_server_is_left_and_found_again(browser: Browser, serve: Serve) -
     assert "last_event_id" in str(requests(server, "frozen")[-1]["query"])
 
 
+def test_last_event_id_outlives_streams_that_give_none(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with following(browser, server.port, "/forgetful?key=forgetful", "message") as page:
+        wait(page, "() => seen.length >= 3")
+        assert page.evaluate("seen.slice(0, 3)") == ["a", "b", "b"]
+    queries = [request["query"] for request in requests(server, "forgetful")]
+    assert "last_event_id=7" in queries[-1]
+
+
 def test_named_pings_keep_a_silent_stream(browser: Browser, server: ServerProcess) -> None:
     with following(browser, server.port, "/silent", "ping", silence=2000) as page:
         wait(page, "() => seen.length >= 6")  # three seconds
