@@ -21,7 +21,7 @@ from .address import Address
 from .follower import Follower
 from .link import PASSING, Link, Refused
 from .log import Log
-from .options import check_name, check_seconds, check_text, tls_context
+from .options import check_name, check_seconds, credentials, tls_context
 from .pages import PAGE_SIZE, Pages
 from .primary import Primary
 from .shared import Backoff, SharedLink
@@ -100,11 +100,9 @@ class RedisBackend:
         check_count("memory_bytes", memory_bytes)
         check_seconds("publish_timeout", publish_timeout, 0.05, _MAX_PUBLISH_TIMEOUT)
         check_seconds("block", block, 0.05, _MAX_BLOCK)
-        check_text("username", username)
-        check_text("password", password)
-        check_text("sentinel_username", sentinel_username)
-        check_text("sentinel_password", sentinel_password)
-        if address.kind != "sentinel" and (sentinel_username or sentinel_password):
+        username, password = credentials(username, password)
+        sentinels = credentials(sentinel_username, sentinel_password, "sentinel_")
+        if address.kind != "sentinel" and any(sentinels):
             raise ValueError("sentinel_password is for redis+sentinel:// and rediss+sentinel://")
         self.history = History(max_events=memory_events, max_bytes=memory_bytes, complete=False)
         self._log = Log(name, max_events, max_age)
@@ -113,7 +111,7 @@ class RedisBackend:
             self._log.key,
             context=tls_context(address.tls, ca_file, ssl_context),
             credentials=(username or address.username, password or address.password),
-            sentinel_credentials=(sentinel_username, sentinel_password),
+            sentinel_credentials=sentinels,
         )
         self._publish_timeout = publish_timeout
         self._shared = SharedLink()

@@ -6,7 +6,10 @@ import ssl
 from math import isfinite
 from os import PathLike, fspath
 
-__all__ = ["check_name", "check_seconds", "check_text", "tls_context"]
+__all__ = ["Credentials", "check_name", "check_seconds", "credentials", "tls_context"]
+
+Credentials = tuple[str | None, str | None]
+"""A user's name and password."""
 
 
 def tls_context(
@@ -55,10 +58,14 @@ def check_seconds(name: str, value: object, least: float, most: float) -> None:
         raise ValueError(f"{name} must be from {least:g} to {most:g} seconds, not {value!r}")
 
 
-def check_text(name: str, value: object) -> None:
-    """Refuse what is neither a string nor None, without showing it.
+def credentials(username: str | None, password: str | None, prefix: str = "") -> Credentials:
+    """Return the credentials that the options give.
 
-    :raises TypeError: it is neither
+    :param prefix: what the names of the two options begin with
+    :raises TypeError: one is neither a string nor None; it is not shown
     """
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} must be a string or None, not {type(value).__name__}")
+    for name, value in (("username", username), ("password", password)):
+        if value is not None and not isinstance(value, str):
+            kind = type(value).__name__
+            raise TypeError(f"{prefix}{name} must be a string or None, not {kind}")
+    return username, password
