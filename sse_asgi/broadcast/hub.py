@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final
@@ -21,7 +22,7 @@ from .cursor import Cursor, OnGap
 from .home import Home
 from .pager import Pager
 from .position import Position
-from .publication import check_token, check_topic, encode_publication
+from .publication import Publication, check_topic
 from .selection import Filter, Key, Selection
 from .snapshot import HubSnapshot
 from .subscription import Subscription
@@ -86,20 +87,12 @@ class Hub:
         :raises ValueError: the event has no data or has an ID, or ``topic`` is empty
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
-        check_topic(topic)
-        check_token(token)
-        block = encode_publication(event, self.encode)
-        backend = self.backend
-        if isinstance(backend, MemoryBackend):
-            return str(backend.publish_nowait(topic, block, token))
-        named = token or token_hex(16)
-        try:
-            position = await self._home.call(
-                lambda: backend.publish(topic, block, named), _CALL_TIMEOUT
-            )
-        except TimeoutError as exc:
-            raise _unconfirmed(exc, named) from exc
-        return str(position)
+        publication = self._publication(topic, event, token)
+        if isinstance(self.backend, MemoryBackend):
+            return str(self.backend.publish_nowait(*publication))
+        with _confirmation(publication):
+            publish = partial(self.backend.publish, *publication)
+            return str(await self._home.call(publish, _CALL_TIMEOUT))
 
     def publish_threadsafe(
         self, topic: str, event: object, *, token: str | None = None, timeout: float = 30.0
@@ -109,20 +102,19 @@ class Hub:
         :param timeout: seconds to wait for the log, which a hub in memory never does
         :raises RuntimeError: the hub runs in no event loop yet, or in that of this very thread
         """
-        check_topic(topic)
-        check_token(token)
-        block = encode_publication(event, self.encode)
-        backend = self.backend
-        if isinstance(backend, MemoryBackend):
-            return str(backend.publish_nowait(topic, block, token))
-        named = token or token_hex(16)
-        try:
-            position = self._home.call_from_thread(
-                lambda: backend.publish(topic, block, named), timeout
-            )
-        except TimeoutError as exc:
-            raise _unconfirmed(exc, named) from exc
-        return str(position)
+        publication = self._publication(topic, event, token)
+        if isinstance(self.backend, MemoryBackend):
+            return str(self.backend.publish_nowait(*publication))
+        with _confirmation(publication):
+            publish = partial(self.backend.publish, *publication)
+            return str(self._home.call_from_thread(publish, timeout))
+
+    def _publication(self, topic: str, event: object, token: str | None) -> Publication:
+        publication = Publication.of(topic, event, token, self.encode)
+        if token is None and self.backend.needs_run:
+            # Whoever gets no answer has to ask again by it.
+            return publication._replace(token=token_hex(16))
+        return publication
 
     # -- subscribing -------------------------------------------------------------------------------
 
@@ -276,5 +268,11 @@ class Hub:
             )
 
 
-def _unconfirmed(error: TimeoutError, token: str) -> PublishError:
-    return PublishError(f"{error}; the event may be published or not", token)
+@contextmanager
+def _confirmation(publication: Publication) -> Iterator[None]:
+    """Say that the outcome is not known when there is no answer in time."""
+    try:
+        yield
+    except TimeoutError as exc:
+        message = f"{exc}; the event may be published or not"
+        raise PublishError(message, publication.token or "") from exc

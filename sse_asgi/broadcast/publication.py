@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..wire import EncodedBatch, JSONServerSentEvent, ServerSentEvent, event_of
 
-__all__ = ["check_token", "check_topic", "encode_publication"]
+__all__ = ["Publication", "check_topic"]
 
 
 def check_topic(topic: object) -> None:
@@ -21,7 +22,7 @@ def check_topic(topic: object) -> None:
         raise ValueError("topic must not be empty")
 
 
-def check_token(token: object) -> None:
+def _check_token(token: object) -> None:
     """Refuse what names no attempt to publish.
 
     :raises TypeError: it is neither a str nor None
@@ -35,19 +36,35 @@ def check_token(token: object) -> None:
         raise ValueError("token must not be empty")
 
 
-def encode_publication(event: object, encode: Callable[[object], bytes]) -> bytes:
-    """Return the block of an event that the log gives its ID.
+class Publication(NamedTuple):
+    """What goes to the backend.
 
-    :raises TypeError: there is no such event, or it is encoded already
-    :raises ValueError: it has an ID, or no data
+    :param block: the encoded event, which the log gives its ID
     """
-    if isinstance(event, (bytes, bytearray, memoryview, EncodedBatch)):
-        raise TypeError(f"event must not be encoded already, but is {type(event).__name__}")
-    if isinstance(event, dict):
-        event = event_of(event)
-    if isinstance(event, ServerSentEvent):
-        if event.id is not None:
-            raise ValueError(f"id must not be given: its place in the log is its ID: {event!r}")
-        if event.data is None and not isinstance(event, JSONServerSentEvent):
-            raise ValueError(f"data must be given, or nothing is dispatched: {event!r}")
-    return encode(event)
+
+    topic: str
+    block: bytes
+    token: str | None
+
+    @classmethod
+    def of(
+        cls, topic: str, event: object, token: str | None, encode: Callable[[object], bytes]
+    ) -> Publication:
+        """Check and encode what is to be published.
+
+        :raises TypeError: there is no such event, it is encoded already, or topic or token is no
+            text
+        :raises ValueError: the event has an ID, or no data; topic or token is empty
+        """
+        check_topic(topic)
+        _check_token(token)
+        if isinstance(event, (bytes, bytearray, memoryview, EncodedBatch)):
+            raise TypeError(f"event must not be encoded already, but is {type(event).__name__}")
+        if isinstance(event, dict):
+            event = event_of(event)
+        if isinstance(event, ServerSentEvent):
+            if event.id is not None:
+                raise ValueError(f"id must not be given: its place in the log is its ID: {event!r}")
+            if event.data is None and not isinstance(event, JSONServerSentEvent):
+                raise ValueError(f"data must be given, or nothing is dispatched: {event!r}")
+        return cls(topic, encode(event), token)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.servers.process import ServerProcess
+from tests.web.browser import chromium
 
 from .process import running
 
@@ -30,15 +30,6 @@ pytestmark = [
 ]
 
 TIMEOUT = 15_000  # milliseconds for each condition
-ARGUMENTS = [
-    "--no-sandbox",  # which needs a user namespace that a container may not give
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 360, "height": 780}
 
@@ -73,14 +64,8 @@ PICTURES = """(canvas) => new Promise((done) => {
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
