@@ -19,7 +19,7 @@ def check_count(name: str, value: object) -> None:
         raise ValueError(f"{name} must be 1 or above, not {value}")
 
 
-def check_age(value: object, name: str = "max_age") -> None:
+def check_age(value: object) -> None:
     """Refuse what is no age.
 
     :raises TypeError: it is neither a number nor None
@@ -28,6 +28,6 @@ def check_age(value: object, name: str = "max_age") -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
+        raise TypeError(f"max_age must be a number of seconds or None, not {value!r}")
     if not isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be above 0, or None for no limit, not {value!r}")
+        raise ValueError(f"max_age must be above 0, or None for no limit, not {value!r}")

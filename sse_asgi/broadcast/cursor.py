@@ -44,10 +44,11 @@ class Cursor:
         "_expired_to",
         "_forgiven",
         "_hub",
-        "_last_event_id",
+        "_last_seen",
         "_live",
         "_on_gap",
         "_page",
+        "_resumes",
         "_seen",
         "_selection",
         "topics",
@@ -59,7 +60,9 @@ class Cursor:
         self.topics = selection.topics
         self._hub = hub
         self._selection = selection
-        self._last_event_id = last_event_id
+        # Parsed at once: the text may be anything, and of any length.
+        self._resumes = last_event_id is not None
+        self._last_seen = None if last_event_id is None else Position.parse(last_event_id)
         self._on_gap = on_gap
         position = hub.history.position
         # Where it is made is where it begins, whenever somebody asks for the first event.
@@ -141,10 +144,10 @@ class Cursor:
     def _is_ahead(self) -> bool:
         """Whether another process may have sent what this one has yet to hear of: have it asked."""
         history = self._hub.history
-        if history.complete or self._last_event_id is None or self._asked_ahead:
+        position = self._last_seen
+        if history.complete or position is None or self._asked_ahead:
             return self._asking
-        position = Position.parse(self._last_event_id)
-        if position is None or position.epoch != history.epoch or position.sequence <= history.tip:
+        if position.epoch != history.epoch or position.sequence <= history.tip:
             return False
         self._epoch, self._at = position
         self._asking = self._asked_ahead = True
@@ -156,8 +159,8 @@ class Cursor:
         history = self._hub.history
         history.trim()
         assert history.epoch is not None
-        if self._last_event_id is not None:
-            position = Position.parse(self._last_event_id)
+        if self._resumes:
+            position = self._last_seen
             if position is None:
                 return self._gap("unknown")
             if position.epoch != history.epoch:
@@ -175,8 +178,7 @@ class Cursor:
             missed = self._recount(channel)
         elif history.complete:
             return self._gap("expired")
-        resumed = self._last_event_id is not None
-        return self._event("position", {"resumed": resumed, "missed": missed})
+        return self._event("position", {"resumed": self._resumes, "missed": missed})
 
     def _recount(self, channel: Channel) -> int:
         """Note how many of the channel's entries lie behind, and return how many lie before it."""
