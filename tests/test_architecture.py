@@ -17,14 +17,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sse_asgi"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-CORE = frozenset({"errors", "wire", "asgi"})
+FLOOR = frozenset({"checks", "errors", "headers", "runtime", "wire"})
+CORE = FLOOR | {"asgi"}
 # What the modules of a layer may import of the others; the package itself is the layer "__init__".
 LAYERS = {
-    "errors": frozenset[str](),
-    "eventloop": frozenset[str](),
-    "wire": frozenset({"errors"}),
-    "asgi": frozenset({"errors", "eventloop", "wire"}),
-    "broadcast": frozenset({"errors", "eventloop", "wire"}),
+    "errors": frozenset({"checks", "headers"}),
+    "checks": frozenset[str](),
+    "headers": frozenset({"checks"}),
+    "runtime": frozenset({"checks", "errors"}),
+    "wire": frozenset({"checks", "errors", "headers"}),
+    "asgi": FLOOR,
+    "broadcast": FLOOR,
     "__init__": CORE,
     "adapters": CORE | {"__init__", "broadcast"},
     "testing": CORE | {"__init__", "broadcast"},
@@ -36,7 +39,7 @@ LAYERS = {
 # What they may import beside the standard library. "typing" is for type checkers only; "lazy" is
 # imported inside the function that needs it, since it may not be installed.
 PACKAGES = {
-    "eventloop": {"anyio": "", "trio": "lazy"},
+    "runtime": {"anyio": "", "trio": "lazy"},
     "asgi": {"anyio": "", "asgiref": "typing", "trio": "lazy"},
     "broadcast": {"anyio": "", "asgiref": "typing"},
     "broadcast.backends.redis": {"anyio": "", "coredis": ""},
@@ -152,7 +155,7 @@ def test_each_module_imports_only_what_belongs_to_it(path: Path) -> None:
         assert allowed[top] in ("", found.how) or found.how == "typing", f"{where} comes too early"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "wire").glob("*.py")), ids=name_of)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "wire").rglob("*.py")), ids=name_of)
 def test_wire_does_not_wait_look_at_the_clock_or_do_io(path: Path) -> None:
     impure = [found for found in imports_of(path) if found.module.partition(".")[0] in IMPURE]
     assert not impure

@@ -16,9 +16,9 @@ from typing import Any, Unpack
 from anyio import CancelScope
 
 from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
-from ..asgi.coding import negotiate
-from ..asgi.content import content_factory
-from ..asgi.stream import serve
+from ..asgi.content.source import content_factory
+from ..asgi.serving import serve
+from ..asgi.session.coding import negotiate
 
 __all__ = ["EventBody"]
 

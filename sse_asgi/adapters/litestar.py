@@ -16,9 +16,9 @@ from litestar.serialization import encode_json
 from litestar.types import Receive, ResponseCookies, Scope, Send
 
 from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
-from ..asgi.content import content_factory
+from ..asgi.content.source import content_factory
 from ..asgi.options import end_to_end
-from ..asgi.stream import serve
+from ..asgi.serving import serve
 
 __all__ = ["EventSourceResponse"]
 

@@ -1,17 +1,16 @@
 """One connection, on raw ``scope``, ``receive`` and ``send``."""
 
+from ..runtime.timers import Clock
 from .app import EventSourceApp, Handler
-from .clock import Clock
-from .connection import Connection, Fields
-from .content import Content, ContentSource
+from .connection import Connection, Fields, Notice
+from .content.ready import ReadyContent
+from .content.source import Content, ContentSource
 from .cors import CORS
 from .loop import drain, use_clock
-from .notice import Notice
 from .options import StreamKeywords, StreamOptions
-from .ready import ReadyContent
+from .outcome import CloseReason, StreamSummary
 from .reconnect import DONE_ID, busy, done
 from .stream import EventStream
-from .summary import CloseReason, StreamSummary
 
 __all__ = [
     "CORS",

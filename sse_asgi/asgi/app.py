@@ -12,16 +12,16 @@ from weakref import WeakSet
 import anyio
 
 from ..errors import Refusal
-from .connection import Connection
-from .content import Content
+from .connection import Connection, Notice
+from .content.source import Content
 from .cors import CORS, CORSPolicy
 from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
-from .notice import Notice
 from .options import StreamKeywords, StreamOptions
-from .response import ClientGone, Send
-from .session import DISCONNECTS, Receive
-from .stream import check_scope, refuse, serve
+from .serving import check_scope, refuse, serve
+from .session.session import DISCONNECTS
+from .session.writer import ClientGone
+from .types import Receive, Send
 
 __all__ = ["EventSourceApp", "Handler"]
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..errors import Refusal
 from .connection import Connection
-from .response import Headers
+from .session.writer import Headers
 
 __all__ = ["CORS", "CORSPolicy"]
 

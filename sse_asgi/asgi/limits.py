@@ -9,9 +9,8 @@ from typing import Literal, TypeAlias
 
 from ..errors import Refusal
 from .connection import Connection
-from .farewell import random_retry
 from .options import StreamOptions
-from .reconnect import come_back
+from .reconnect import come_back, random_retry
 
 __all__ = ["Admission", "ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
 

@@ -9,13 +9,12 @@ from typing import Protocol
 
 from anyio.lowlevel import RunVar
 
-from ..eventloop import EventLoop, Spawned, TaskFunction
-from .clock import Clock, MonotonicClock
-from .host import AnyioHost, Host
-from .pump import Pump
-from .shutdown import ShutdownWatch
-from .summary import CloseReason
-from .ticker import Ticker
+from ..runtime.eventloop import EventLoop, Spawned, TaskFunction
+from ..runtime.pump import Pump
+from ..runtime.tasks import AnyioTaskPair, TaskPair
+from ..runtime.timers import Clock, MonotonicClock, TimerQueue
+from .outcome import CloseReason
+from .server.shutdown import ShutdownWatch
 
 __all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
 
@@ -41,7 +40,7 @@ class LoopState:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
         self.new_host = _host_type(self.on_asyncio)
-        self.ticker = Ticker(self.clock, self._spawn_ticker)
+        self.ticker = TimerQueue(self.clock, self._spawn_ticker)
         self.pump = Pump(self._spawn)
         self.shutdown = ShutdownWatch(self)
         self.sessions: set[Stoppable] = set()
@@ -103,12 +102,12 @@ async def _supervise(function: TaskFunction) -> None:
         logger.exception("a task that all event streams share failed")
 
 
-def _host_type(on_asyncio: bool) -> Callable[[], Host]:
+def _host_type(on_asyncio: bool) -> Callable[[], TaskPair]:
     if on_asyncio:
-        from .asyncio_host import AsyncioHost
+        from ..runtime.tasks import AsyncioTaskPair
 
-        return AsyncioHost
-    return AnyioHost
+        return AsyncioTaskPair
+    return AnyioTaskPair
 
 
 _state: RunVar[LoopState] = RunVar("sse_asgi")

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias, TypedDict
 
 from ..wire import Compression, Encoder, ServerSentEvent, check_compression, encode_comment
 from ..wire.event import MAX_RETRY
-from .response import Headers
-from .summary import StreamSummary
+from .outcome import StreamSummary
+from .session.writer import Headers
 
 __all__ = ["HeaderFields", "StreamKeywords", "StreamOptions", "end_to_end"]
 

@@ -14,11 +14,10 @@ from ..errors import Refusal
 from ..wire import Encoder, ServerSentEvent
 from ..wire.event import MAX_RETRY
 from .connection import Connection
-from .farewell import random_retry
 from .options import DEFAULT_HEADERS
-from .response import Headers
+from .session.writer import Headers
 
-__all__ = ["DONE_ID", "busy", "come_back", "done", "is_done"]
+__all__ = ["DONE_ID", "busy", "come_back", "done", "is_done", "random_retry"]
 
 DONE_ID: Final = "sse-asgi:done"
 """The ID of a stream's last event: a client that has seen it is not to come back."""
@@ -75,3 +74,10 @@ def is_done(connection: Connection) -> bool:
     # The query is parsed for those alone who have the mark in it, encoded in whatever way.
     named = b"done" in connection.scope.get("query_string", b"")
     return named and connection.last_event_id == DONE_ID
+
+
+def random_retry(between: tuple[int, int]) -> int:
+    """Draw a reconnection time, in milliseconds, so that clients do not come back in one herd."""
+    from random import randint  # seldom needed, and slow to import
+
+    return randint(*between)

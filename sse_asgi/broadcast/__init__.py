@@ -1,11 +1,10 @@
 """One event to many clients: topics, history, resume."""
 
-from .backend import Backend, Page
 from .backends.memory import MemoryBackend
-from .entry import Entry
-from .history import History
 from .hub import Hub
-from .position import Position
+from .log.backend import Backend, Page
+from .log.entry import Entry, Position
+from .log.history import History
 from .snapshot import HubSnapshot
 from .subscription import Subscription
 

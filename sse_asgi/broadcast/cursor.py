@@ -6,10 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ..wire import EncodedBatch, ServerSentEvent
-from .backend import Page
-from .channel import Audience, Channel, join
-from .entry import Entry
-from .position import Position
+from .feed import Feed, LoopFeeds, join
+from .log.backend import Page
+from .log.entry import Entry, Position
 from .selection import Selection
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ class Cursor:
         self._ended = False
         self._live = False
         """Whether it takes all that comes, and nothing but that is to come."""
-        self._audience: Audience | None = None
-        self._channel: Channel | None = None
+        self._audience: LoopFeeds | None = None
+        self._channel: Feed | None = None
         self._seen = _UNKNOWN  # of the channel's total
         # What lies before this process's memory comes in pages.
         self._asking = False
@@ -92,7 +91,7 @@ class Cursor:
         """How many entries of the log it has not passed yet, of whatever topic."""
         return max(0, self._hub.history.tip - self._at) if self._begun else 0
 
-    def _has_more(self, channel: Channel) -> bool:
+    def _has_more(self, channel: Feed) -> bool:
         """Whether there is something to look at without being woken; without the lock."""
         if self._ended:
             return True
@@ -108,7 +107,7 @@ class Cursor:
 
     # -- on with what comes ------------------------------------------------------------------------
 
-    def _look(self, channel: Channel) -> EncodedBatch | list[Entry] | None:
+    def _look(self, channel: Feed) -> EncodedBatch | list[Entry] | None:
         """Return what comes next, or entries to select from; None when there is nothing."""
         history = self._hub.history
         if history.epoch is None:
@@ -128,7 +127,7 @@ class Cursor:
             return self._overtaken(channel)
         return self._look_in_memory(channel)
 
-    def _look_in_memory(self, channel: Channel) -> EncodedBatch | list[Entry] | None:
+    def _look_in_memory(self, channel: Feed) -> EncodedBatch | list[Entry] | None:
         if self._seen == _UNKNOWN:
             self._recount(channel)
         if self._at >= channel.newest:
@@ -154,7 +153,7 @@ class Cursor:
         self._hub.ask_for_page(self)
         return True
 
-    def _begin(self, channel: Channel) -> EncodedBatch | None:
+    def _begin(self, channel: Feed) -> EncodedBatch | None:
         """Find the place to begin at, and return the first event."""
         history = self._hub.history
         history.trim()
@@ -180,7 +179,7 @@ class Cursor:
             return self._gap("expired")
         return self._event("position", {"resumed": self._resumes, "missed": missed})
 
-    def _recount(self, channel: Channel) -> int:
+    def _recount(self, channel: Feed) -> int:
         """Note how many of the channel's entries lie behind, and return how many lie before it."""
         missed = len(self._hub.history.after(self._at, self.topics))
         self._seen = channel.total - missed
@@ -234,7 +233,7 @@ class Cursor:
         self._hub.count_gap(lost)
         return self._event("gap", {"reason": reason, "lost": lost})
 
-    def _overtaken(self, channel: Channel) -> EncodedBatch | None:
+    def _overtaken(self, channel: Feed) -> EncodedBatch | None:
         """Go on where memory begins, or have read what lies before it."""
         history = self._hub.history
         if history.complete:

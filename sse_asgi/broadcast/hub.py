@@ -13,15 +13,15 @@ import anyio
 from anyio.lowlevel import RunVar
 
 from ..errors import PublishError
-from ..eventloop import EventLoop
+from ..runtime.eventloop import EventLoop
+from ..runtime.service import LoopService
 from ..wire import Encoder
-from .backend import Backend
 from .backends.memory import MemoryBackend
-from .channel import Audience
 from .cursor import Cursor, OnGap
-from .home import Home
-from .pager import Pager
-from .position import Position
+from .feed import LoopFeeds
+from .log.backend import Backend
+from .log.entry import Position
+from .log.reader import Pager
 from .publication import Publication, check_topic
 from .selection import Filter, Key, Selection
 from .snapshot import HubSnapshot
@@ -64,9 +64,9 @@ class Hub:
         self.backend = backend
         self.history = backend.history
         self.encode = Encoder(serializer=serializer).encode
-        self._audiences: RunVar[Audience] = RunVar("sse_asgi.hub")
-        self._all_audiences: list[Audience] = []
-        self._home = Home(self._run, self._ended)
+        self._audiences: RunVar[LoopFeeds] = RunVar("sse_asgi.hub")
+        self._all_audiences: list[LoopFeeds] = []
+        self._home = LoopService(self._run, self._ended)
         self._pager = Pager(backend)
         self._entered: RunVar[list[AsyncExitStack]] = RunVar("sse_asgi.hub.entered")
         self._gaps = 0
@@ -212,13 +212,13 @@ class Hub:
                 with suppress(RuntimeError):
                     other.call_soon(self._home.start, other)
 
-    def audience(self) -> Audience:
+    def audience(self) -> LoopFeeds:
         """Return the subscriptions of the running event loop."""
         if self.backend.needs_run:
             self._home.start()
         audience = self._audiences.get(None)
         if audience is None:
-            audience = Audience(self.history)
+            audience = LoopFeeds(self.history)
             self._audiences.set(audience)
             with self.history.lock:
                 self._all_audiences = [old for old in self._all_audiences if old.channels]

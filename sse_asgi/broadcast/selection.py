@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeAlias
 
-from .entry import Entry
+from .log.entry import Entry
 
 __all__ = ["Filter", "Key", "Selection"]
 

@@ -9,8 +9,8 @@ import anyio
 from anyio import EndOfStream
 
 from ..wire import EncodedBatch
-from .channel import Channel
 from .cursor import Cursor, OnGap
+from .feed import Feed
 from .selection import Selection
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Subscription(Cursor, AsyncIterator[EncodedBatch]):
             with self._hub.history.lock:
                 self._audience.leave(self, channel)
 
-    def _join(self) -> Channel:
+    def _join(self) -> Feed:
         self._audience = audience = self._hub.audience()
         with self._hub.history.lock:
             self._channel = channel = audience.join(self, self.topics)

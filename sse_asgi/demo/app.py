@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from . import hello
-from .broadcast import Broadcast
 from .page import FAVICON, render
 from .scissors import RETRY, Scissors, page_of
+from .signal import Broadcast
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-from sse_asgi import Connection, EventSourceApp
+from .. import Connection, EventSourceApp
 
 
 async def ticks(connection: Connection) -> AsyncIterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from sse_asgi import Connection, EventSourceApp
+from .. import Connection, EventSourceApp
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope

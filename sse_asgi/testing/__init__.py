@@ -1,6 +1,6 @@
 """Tests of endless event streams that end: run any ASGI app in process and read what it streams."""
 
-from .asgi_types import ASGIApp, Message, ReceiveHook, SendHook
+from ..asgi.types import ASGIApp, Message, ReceiveHook, SendHook
 from .client import EventClient
 from .clock import VirtualClock, settle
 from .connect import ConnectOptions, connect
@@ -16,7 +16,15 @@ from .errors import (
 )
 from .headers import ResponseHeaders
 from .lifespan import lifespan
-from .profile import ASGI_2_4, DAPHNE, GRANIAN, HYPERCORN, HYPERCORN_H2, UVICORN, ServerProfile
+from .server.profile import (
+    ASGI_2_4,
+    DAPHNE,
+    GRANIAN,
+    HYPERCORN,
+    HYPERCORN_H2,
+    UVICORN,
+    ServerProfile,
+)
 from .sync import SyncEventClient, connect_sync
 
 __all__ = [

@@ -7,15 +7,14 @@ from types import TracebackType
 from typing import Any
 
 from ..wire import MessageEvent
-from .cleanup import clean_up
-from .connection import ClientConnection
+from .connection import ClientConnection, clean_up
 from .errors import BodyTruncated, NotAnEventStream, StreamEnded, StreamTimeout
-from .exchange import Exchange
 from .faults import Faults
 from .headers import ResponseHeaders
 from .reader import EventReader, is_event_stream
 from .report import describe
-from .request import Request
+from .server.exchange import Exchange
+from .server.request import Request
 
 __all__ = ["EventClient"]
 

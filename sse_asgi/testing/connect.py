@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, TypedDict
 
-from .asgi_types import ASGIApp, ReceiveHook, SendHook
+from ..asgi.types import ASGIApp, ReceiveHook, SendHook
 from .client import EventClient, OpenExchange
-from .exchange import Exchange
-from .profile import UVICORN, ServerProfile
-from .request import Headers, Request, encode_body, encode_headers
+from .server.exchange import Exchange
+from .server.profile import UVICORN, ServerProfile
+from .server.request import Headers, Request, encode_body, encode_headers
 
 __all__ = ["ConnectOptions", "connect"]
 

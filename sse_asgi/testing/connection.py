@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from .errors import AppLeaked, ASGIViolation
-from .exchange import Exchange
+from .server.exchange import Exchange
 
-__all__ = ["ClientConnection", "is_among"]
+__all__ = ["ClientConnection", "clean_up", "is_among"]
 
 
 class ClientConnection:
@@ -121,3 +121,17 @@ def is_among(error: BaseException, others: list[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_among(part, others) for part in error.exceptions)
     return any(error is other for other in others)
+
+
+async def clean_up(function: Callable[[], Awaitable[object]], after: BaseException | None) -> None:
+    """Await ``function()`` at the end of a block that is left with the exception ``after``.
+
+    That exception stays what is raised, with a note about a failed clean-up. A cancellation does
+    not: whoever cancelled would swallow it, and the failure with it.
+    """
+    try:
+        await function()
+    except BaseException as failure:
+        if after is None or isinstance(after, anyio.get_cancelled_exc_class()):
+            raise
+        after.add_note(f"Afterwards, too: {type(failure).__name__}: {failure}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from .exchange import Exchange
+from .server.exchange import Exchange
 
 __all__ = ["Faults"]
 

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import anyio
 
-from .asgi_types import ASGIApp, Message
-from .cleanup import clean_up
+from ..asgi.types import ASGIApp, Message
+from .connection import clean_up
 from .errors import AppLeaked, ASGIViolation, LifespanFailed, StreamTimeout
-from .task import AppTask
+from .server.task import AppTask
 
 __all__ = ["LifespanRun", "lifespan"]
 

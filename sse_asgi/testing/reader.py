@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..wire import EventDecoder, MessageEvent
-from ..wire.compressor import import_brotli, import_zstd
+from ..wire.compression.compressors import import_brotli, import_zstd
 from .headers import ResponseHeaders
 
 __all__ = ["EventReader", "decompressor", "is_event_stream"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .exchange import Exchange
 from .reader import EventReader
+from .server.exchange import Exchange
 
 __all__ = ["describe"]
 

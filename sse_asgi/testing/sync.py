@@ -8,8 +8,8 @@ from typing import Any, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from ..asgi.types import ASGIApp
 from ..wire import MessageEvent
-from .asgi_types import ASGIApp
 from .client import EventClient
 from .clock import VirtualClock
 from .connect import ConnectOptions, connect

@@ -6,12 +6,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .asgi_types import ASGIApp
-from .cleanup import clean_up
-from .connection import ClientConnection
-from .exchange import Exchange
-from .profile import UVICORN, ServerProfile
-from .request import Request
+from ..asgi.types import ASGIApp
+from .connection import ClientConnection, clean_up
+from .server.exchange import Exchange
+from .server.profile import UVICORN, ServerProfile
+from .server.request import Request
 
 __all__ = ["BodyStream", "StreamingTransport"]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .compression import Compression, check_compression, new_compressor
-from .compressor import Compressor
+from .batch import EncodedBatch, IsolatedBlock
+from .compression.choice import Compression, check_compression, new_compressor
+from .compression.compressors import Compressor
+from .compression.shared import SharedBlock, SharedStream
 from .decoder import EventDecoder, MessageEvent
-from .encoder import EncodedBatch, Encoder, IsolatedBlock, encode_comment, event_of
+from .encoder import Encoder, encode_comment, event_of
 from .event import JSONServerSentEvent, ServerSentEvent
-from .sharing import SharedBlock, SharedStream
 
 __all__ = [
     "Compression",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from json import JSONEncoder
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
+from .batch import EncodedBatch, IsolatedBlock
 from .event import NO_EVENT_TYPES, JSONServerSentEvent, ServerSentEvent, checked_text, shorten
 
-__all__ = ["EncodedBatch", "Encoder", "IsolatedBlock", "encode_comment", "event_of"]
+__all__ = ["Encoder", "encode_comment", "event_of"]
 
 _SEPARATORS: Final = ("\n", "\r\n", "\r")
 _FIELDS: Final = ("data", "event", "id", "retry", "comment", "isolate")
@@ -17,19 +18,6 @@ _BLANK_LINES: Final = (b"\n\n", b"\r\r", b"\n\r", b"\n\r\n", b"\r\r\n")
 
 # JSON of UTF-8 (RFC 8259, 8.1) without whitespace. It has no NaN.
 _to_json: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-class IsolatedBlock(bytes):
-    """An encoded block that is compressed by itself, so it is not joined with others either."""
-
-    __slots__ = ()
-
-
-class EncodedBatch(NamedTuple):
-    """Hold several encoded blocks, joined: ``body`` is sent as it is and has ``events`` events."""
-
-    body: bytes
-    events: int
 
 
 class Encoder:

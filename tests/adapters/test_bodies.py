@@ -14,8 +14,7 @@ import pytest
 from sse_asgi import CloseReason, Refusal, StreamSummary, drain
 from sse_asgi.adapters.body import EventBody
 from sse_asgi.testing import connect
-
-from ..django_settings import configure_django
+from tests.django_settings import configure_django
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,7 @@ from anyio.lowlevel import checkpoint
 from sse_asgi import Connection, EventSourceApp, Refusal
 from sse_asgi.asgi import app as app_module
 from sse_asgi.testing import connect, lifespan, settle
-
-from .harness import Peer, http_scope, nothing_left, serve, serving
+from tests.harness import Peer, http_scope, nothing_left, serve, serving
 
 DENIAL: dict[str, Any] = {"websocket.http.response": {}}
 

@@ -8,8 +8,7 @@ import pytest
 
 from sse_asgi import Connection
 from sse_asgi.asgi import Fields, Notice
-
-from .harness import http_scope
+from tests.harness import http_scope
 
 
 def connection_of(**scope: Any) -> Connection:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from sse_asgi import CORS, Connection, EventSourceApp, EventStream, Refusal, busy, done
-
-from .harness import Peer, serve
+from tests.harness import Peer, serve
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,7 @@ import pytest
 from sse_asgi import CloseReason, Connection, EventSourceApp, Refusal, StreamSummary
 from sse_asgi.asgi.limits import ConnectionLimits, client_address
 from sse_asgi.testing import settle
-
-from .harness import Peer, Served, only, serve, serving
+from tests.harness import Peer, Served, only, serve, serving
 
 pytestmark = pytest.mark.anyio
 

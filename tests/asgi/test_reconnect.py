@@ -10,8 +10,7 @@ import pytest
 
 from sse_asgi import DONE_ID, Connection, EventSourceApp, EventStream, busy, done
 from sse_asgi.testing import connect
-
-from .harness import serve
+from tests.harness import serve
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,7 @@ import pytest
 
 from sse_asgi import CloseReason, EventStream, StreamSummary
 from sse_asgi.testing import ASGI_2_4, DAPHNE, GRANIAN, HYPERCORN, UVICORN, ServerProfile, connect
-
-from .harness import Peer, http_scope, nothing_left, only, serve
+from tests.harness import Peer, http_scope, nothing_left, only, serve
 
 HEAD = {
     "type": "http.response.start",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from tests.benchmarks.sections.compression import COLUMNS, MANY
+
 from .bench import Bench
 from .measure import Effort, Row
 from .peers import LIMIT, OURS
 from .sections import load_rows
-from .sections.compression import COLUMNS, MANY
 
 TINY = Effort(rounds=1, batch=0.0001, further=20, connections=4)
 

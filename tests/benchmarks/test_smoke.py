@@ -8,6 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.benchmarks.sections.fanout import broadcasters
+
 from .audience import audience
 from .bench import Bench
 from .broadcasters import BROADCASTERS, load_program
@@ -17,7 +19,6 @@ from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
 from .sections import load_rows
-from .sections.fanout import broadcasters
 
 TINY = Effort(
     rounds=1,

@@ -10,7 +10,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from sse_asgi.broadcast import Entry, History, Page, Position
-from sse_asgi.eventloop import EventLoop
+from sse_asgi.runtime.eventloop import EventLoop
 
 
 class Engine:

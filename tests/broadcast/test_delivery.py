@@ -14,7 +14,7 @@ import pytest
 from sse_asgi import Connection, EventSourceApp, Refusal
 from sse_asgi.broadcast import Hub, MemoryBackend, Subscription
 from sse_asgi.testing import connect, settle
-from tests.asgi.harness import Peer, nothing_left, serving, until
+from tests.harness import Peer, nothing_left, serving, until
 
 from .engine import Engine, EngineBackend
 from .reading import Reader, data, gaps

@@ -10,7 +10,7 @@ import pytest
 from sse_asgi import EventSourceApp
 from sse_asgi.broadcast import Hub
 from sse_asgi.testing import connect
-from sse_asgi.wire.sharing import RUN_BLOCKS
+from sse_asgi.wire.compression.shared import RUN_BLOCKS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("backports.zstd")]
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 
 from sse_asgi.demo import hello, page
-from sse_asgi.demo.broadcast import Broadcast
+from sse_asgi.demo.signal import Broadcast
 
 STYLE = files("sse_asgi.demo").joinpath("assets", "style.css").read_text("utf-8")
 LIGHT, DARK = (

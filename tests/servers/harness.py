@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from . import http1, http2
+from tests.servers import http1, http2
+
 from .configurations import CONFIGURATIONS, Configuration, Protocol
 from .process import ServerProcess, free_port
 from .response import Connection

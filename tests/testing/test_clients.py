@@ -126,8 +126,7 @@ async def test_the_mcp_client_talks_to_an_mcp_server_over_event_streams() -> Non
     from mcp.client.streamable_http import streamable_http_client
 
     from sse_asgi.testing.httpx2 import ASGIStreamingTransport
-
-    from .peers.mcp_server import make_app
+    from tests.testing.peers.mcp_server import make_app
 
     reports = []
 

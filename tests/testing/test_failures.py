@@ -5,13 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from sse_asgi.testing import (
-    AppLeaked,
-    BodyTruncated,
-    StreamEnded,
-    StreamTimeout,
-    connect,
-)
+from sse_asgi.testing import AppLeaked, BodyTruncated, StreamEnded, StreamTimeout, connect
 
 from .apps import Receive, Scope, Send, Ticker, body, disconnected, endless, finite, start
 

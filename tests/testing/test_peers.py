@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 
-from sse_asgi.testing import (
-    DAPHNE,
-    GRANIAN,
-    HYPERCORN,
-    UVICORN,
-    ServerProfile,
-    connect,
-    settle,
-)
-
-from .peers.trace import Trace
+from sse_asgi.testing import DAPHNE, GRANIAN, HYPERCORN, UVICORN, ServerProfile, connect, settle
+from tests.testing.peers.trace import Trace
 
 PEERS = [
     pytest.param("starlette_app", "make_app", id="starlette", marks=pytest.mark.needs("starlette")),

@@ -8,7 +8,7 @@ import pytest
 
 from sse_asgi import DONE_ID
 from sse_asgi.web import ClientScript, client_js
-from tests.asgi.harness import Peer, http_scope
+from tests.harness import Peer, http_scope
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from ..backend import Page
-from ..entry import Entry
-from ..history import History
-from ..position import Position, new_epoch
+from ..log.backend import Page
+from ..log.entry import Entry, Position, new_epoch
+from ..log.history import History
 
 __all__ = ["MemoryBackend"]
 

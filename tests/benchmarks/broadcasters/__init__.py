@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ..broadcaster import Broadcaster, Program
+from tests.benchmarks.broadcaster import Broadcaster, Program
 
 __all__ = ["BROADCASTERS", "PROGRAMS", "THROUGH_REDIS", "load", "load_program"]
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterable
 from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from ..broadcaster import Broadcast, Broadcaster, opened
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
+
 from .queues import Queues
 
 __all__ = ["BROADCASTER"]

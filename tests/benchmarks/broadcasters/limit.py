@@ -10,8 +10,8 @@ from asyncio import Future, get_running_loop
 from collections import deque
 from typing import Any
 
-from ..broadcaster import Broadcast, Broadcaster, opened
-from ..peers.limit import START
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
+from tests.benchmarks.peers.limit import START
 
 __all__ = ["BROADCASTER"]
 

@@ -9,7 +9,7 @@ from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
 from litestar.response import ServerSentEvent
 
-from ..broadcaster import Broadcast, Broadcaster, opened
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
 
 __all__ = ["BROADCASTER"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..broadcaster import Program
-from ..node import command
+from tests.benchmarks.broadcaster import Program
+from tests.benchmarks.node import command
 
 __all__ = ["BROADCASTER"]
 

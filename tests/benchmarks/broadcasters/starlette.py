@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from ..broadcaster import Broadcast, Broadcaster, opened
+from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
+
 from .queues import Queues
 
 __all__ = ["BROADCASTER"]

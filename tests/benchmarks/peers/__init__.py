@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from ..peer import Peer
+from tests.benchmarks.peer import Peer
 
 __all__ = ["LIMIT", "OURS", "PEERS", "load", "versions"]
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from fastapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
 
-from ..peer import ASGIApp, Peer, Plan, hold
+from tests.benchmarks.peer import ASGIApp, Peer, Plan, hold
 
 __all__ = ["PEER"]
 

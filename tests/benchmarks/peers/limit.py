@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..peer import ASGIApp, Peer, Plan
+from tests.benchmarks.peer import ASGIApp, Peer, Plan
 
 __all__ = ["PEER"]
 

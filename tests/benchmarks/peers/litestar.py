@@ -8,7 +8,7 @@ from litestar import Litestar, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.serialization import encode_json
 
-from ..peer import ASGIApp, Peer, Plan, hold
+from tests.benchmarks.peer import ASGIApp, Peer, Plan, hold
 
 __all__ = ["PEER"]
 

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from sse_asgi import Connection, EventSourceApp, EventStream
 from sse_asgi.wire import Encoder
-
-from ..peer import ASGIApp, Encoders, Peer, Plan, hold
+from tests.benchmarks.peer import ASGIApp, Encoders, Peer, Plan, hold
 
 __all__ = ["PEER", "content"]
 

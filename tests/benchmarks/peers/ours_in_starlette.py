@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sse_asgi import EventStream
+from tests.benchmarks.peer import ASGIApp, Peer, Plan
 
-from ..peer import ASGIApp, Peer, Plan
 from .ours import content
 
 __all__ = ["PEER"]

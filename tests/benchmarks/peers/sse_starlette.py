@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from ..peer import ASGIApp, Peer, Plan, hold
+from tests.benchmarks.peer import ASGIApp, Peer, Plan, hold
 
 __all__ = ["PEER"]
 

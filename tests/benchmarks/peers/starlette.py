@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from ..peer import ASGIApp, Peer, Plan, hold
+from tests.benchmarks.peer import ASGIApp, Peer, Plan, hold
 
 __all__ = ["PEER"]
 

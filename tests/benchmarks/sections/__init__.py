@@ -7,8 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TypeAlias, cast
 
-from ..bench import Bench
-from ..measure import Row
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.measure import Row
 
 __all__ = ["SECTIONS", "Rows", "headings", "load_rows"]
 

@@ -17,15 +17,14 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from sse_asgi import EventStream
-from sse_asgi.adapters import starlette as drop_in
 from sse_asgi.adapters.fastapi import EventSource, EventSourceResponse
-
-from ..bench import Bench
-from ..exchange import connections
-from ..measure import AGAIN, Quantity, Row, Timer, compare, repeated
-from ..peer import ASGIApp, Plan
-from ..peers import LIMIT, OURS
-from ..peers import load as load_peer
+from sse_asgi.adapters.starlette import response as drop_in
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.exchange import connections
+from tests.benchmarks.measure import AGAIN, Quantity, Row, Timer, compare, repeated
+from tests.benchmarks.peer import ASGIApp, Plan
+from tests.benchmarks.peers import LIMIT, OURS
+from tests.benchmarks.peers import load as load_peer
 
 __all__ = ["rows"]
 

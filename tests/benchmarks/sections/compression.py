@@ -14,11 +14,10 @@ from anyio.lowlevel import checkpoint
 from sse_asgi import Connection, EventSourceApp, EventStream
 from sse_asgi.broadcast import Hub, Subscription
 from sse_asgi.wire import EncodedBatch
-
-from ..bench import Bench
-from ..exchange import Exchange, request_scope
-from ..measure import AGAIN, Quantity, Row, Sampler, clock, compare
-from ..peers import LIMIT
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.exchange import Exchange, request_scope
+from tests.benchmarks.measure import AGAIN, Quantity, Row, Sampler, clock, compare
+from tests.benchmarks.peers import LIMIT
 
 __all__ = ["headings", "rows"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from time import perf_counter
 
-from ..bench import Bench
-from ..client import read_first
-from ..measure import Quantity, Row, Sampler, compare
-from ..peer import Plan
-from ..process import Server, own_core, servers
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.client import read_first
+from tests.benchmarks.measure import Quantity, Row, Sampler, compare
+from tests.benchmarks.peer import Plan
+from tests.benchmarks.process import Server, own_core, servers
 
 __all__ = ["rows"]
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import repeat
 
-from ..bench import Bench
-from ..measure import Quantity, Row, Timer, clock, compare, repeated
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.measure import Quantity, Row, Timer, clock, compare, repeated
 
 __all__ = ["rows"]
 

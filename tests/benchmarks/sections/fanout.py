@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from statistics import median, quantiles
 
-from ..audience import Delivery, audience
-from ..bench import Bench
-from ..broadcasters import BROADCASTERS, PROGRAMS, load, load_program
-from ..measure import AGAIN, Quantity, Row, Sampler, compare
-from ..peers import LIMIT
-from ..process import Server, check_loop, own_core, run
+from tests.benchmarks.audience import Delivery, audience
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.broadcasters import BROADCASTERS, PROGRAMS, load, load_program
+from tests.benchmarks.measure import AGAIN, Quantity, Row, Sampler, compare
+from tests.benchmarks.peers import LIMIT
+from tests.benchmarks.process import Server, check_loop, own_core, run
+
 from .connect import STANDING
 
 __all__ = ["ROUNDS", "broadcasters", "headings", "quantities", "rows", "sampler", "serving"]

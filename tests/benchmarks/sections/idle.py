@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-from ..bench import Bench
-from ..client import idle_connections, read_first
-from ..measure import AGAIN, Quantity, Row, Sampler, compare
-from ..peer import Plan
-from ..peers import LIMIT
-from ..process import own_core, start
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.client import idle_connections, read_first
+from tests.benchmarks.measure import AGAIN, Quantity, Row, Sampler, compare
+from tests.benchmarks.peer import Plan
+from tests.benchmarks.peers import LIMIT
+from tests.benchmarks.process import own_core, start
+
 from .connect import STANDING
 
 __all__ = ["rows"]

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from anyio import run_process
 
-from ..bench import Bench
-from ..measure import AGAIN, Quantity, Row, Sampler, compare
-from ..peers import LIMIT, OURS
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.measure import AGAIN, Quantity, Row, Sampler, compare
+from tests.benchmarks.peers import LIMIT, OURS
 
 __all__ = ["headings", "rows"]
 

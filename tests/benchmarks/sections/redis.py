@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from ..bench import Bench
-from ..broadcasters import THROUGH_REDIS
-from ..measure import AGAIN, Row, compare
-from ..peers import LIMIT, OURS
-from ..process import check_loop, own_core
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.broadcasters import THROUGH_REDIS
+from tests.benchmarks.measure import AGAIN, Row, compare
+from tests.benchmarks.peers import LIMIT, OURS
+from tests.benchmarks.process import check_loop, own_core
+
 from .fanout import ROUNDS, quantities, sampler, serving
 
 __all__ = ["headings", "rows"]

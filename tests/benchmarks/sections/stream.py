@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from ..bench import Bench
-from ..exchange import connections
-from ..measure import Quantity, Row, Timer, compare, repeated
-from ..peer import Peer, Plan
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.exchange import connections
+from tests.benchmarks.measure import Quantity, Row, Timer, compare, repeated
+from tests.benchmarks.peer import Peer, Plan
 
 __all__ = ["rows"]
 

@@ -11,7 +11,8 @@ from django.http import StreamingHttpResponse  # type: ignore[import-untyped]
 from django.test import override_settings  # type: ignore[import-untyped]
 from django.urls import path  # type: ignore[import-untyped]
 
-from ...django_settings import configure_django
+from tests.django_settings import configure_django
+
 from .trace import Trace
 
 __all__ = ["make_app"]

@@ -13,18 +13,18 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ....errors import PublishError
-from ...backend import Page
 from ...bounds import check_age, check_count
-from ...history import History
-from ...position import Position
-from .address import Address
+from ...log.backend import Page
+from ...log.entry import Position
+from ...log.history import History
+from .connection import PASSING, Link, Refused
+from .discovery import Primary
+from .endpoint import Address
 from .follower import Follower
-from .link import PASSING, Link, Refused
+from .lease import Backoff, SharedLink
 from .log import Log
 from .options import check_name, check_seconds, credentials, tls_context
-from .pages import PAGE_SIZE, Pages
-from .primary import Primary
-from .shared import Backoff, SharedLink
+from .page_cache import PAGE_SIZE, Pages
 
 __all__ = ["RedisBackend"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...history import History
-from .link import Link
+from ...log.history import History
+from .connection import Link
+from .lease import Bell
 from .log import Log, Record, State
-from .shared import Bell
 
 __all__ = ["Follower"]
 

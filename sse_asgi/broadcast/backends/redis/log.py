@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from ....wire import IsolatedBlock
-from ...entry import Entry
-from ...position import Position, new_epoch
-from .link import Link
-from .script import CHECK, PUBLISH
+from ...log.entry import Entry, Position, new_epoch
+from .connection import Link
+from .scripts import CHECK, PUBLISH
 
 __all__ = ["Log", "Record", "State"]
 

@@ -1,0 +1,41 @@
+"""Content that is ready before it is asked for, such as a hub's subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeGuard
+
+if TYPE_CHECKING:
+    from ...wire import EncodedBatch
+
+__all__ = ["ReadyContent", "is_ready_content"]
+
+
+class ReadyContent(Protocol):
+    """Content that says when it has something, and then gives all of it at once.
+
+    Its streams need no task that waits for it: one for all of the event loop's streams (see
+    :class:`~.pump.Pump`) sends what is ready. All three are called in the event loop. It is an
+    asynchronous iterator, too, for whoever knows nothing of this.
+    """
+
+    def take(self) -> EncodedBatch | None:
+        """Return all that is ready now, joined and bounded; None when nothing is.
+
+        :raises anyio.EndOfStream: the content has come to its end
+        """
+
+    def when_ready(self, wake: Callable[[], object] | None) -> None:
+        """Call ``wake`` once when :meth:`take` may have something, or None: call nothing any more.
+
+        It is called in this event loop, also when there is something already, but never from
+        within this method.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
+
+
+def is_ready_content(content: object) -> TypeGuard[ReadyContent]:
+    """Tell whether ``content`` has what :class:`ReadyContent` asks for."""
+    return hasattr(content, "when_ready") and hasattr(content, "take")

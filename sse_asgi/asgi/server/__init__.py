@@ -1,0 +1,1 @@
+"""What this library knows of the server around it."""

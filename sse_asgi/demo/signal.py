@@ -1,0 +1,45 @@
+"""The demo's signal, from the hub to everybody who listens."""
+
+from __future__ import annotations
+
+import anyio
+
+from .. import Connection, ServerSentEvent
+from ..broadcast import Hub, MemoryBackend, Subscription
+from .waves import Waves
+
+__all__ = ["Broadcast"]
+
+
+class Broadcast:
+    """One signal for all, and what was missed for each."""
+
+    period, linger = 0.1, 30.0  # seconds
+
+    def __init__(self) -> None:
+        self.hub = Hub(MemoryBackend(max_events=600))
+        self.waves = Waves()
+
+    def follow(self, connection: Connection) -> Subscription:
+        """Replay what this client missed, then follow live."""
+        seen = connection.last_event_id
+        return self.hub.subscribe("signal", last_event_id=seen)
+
+    async def publish(self, listeners: int) -> None:
+        """Send the next event to all, and wait for nobody."""
+        data = {**self.waves.now(), "n": listeners}
+        event = ServerSentEvent(data, event="signal")
+        await self.hub.publish("signal", event)
+
+    async def run(self) -> None:
+        """Publish while somebody listens, or may come back."""
+        due = listened = anyio.current_time()
+        while True:
+            listeners = self.hub.snapshot().subscribers
+            now = anyio.current_time()
+            if listeners:
+                listened = now
+            if listeners or now - listened < self.linger:
+                await self.publish(listeners)
+            due = max(due + self.period, now)  # never a burst
+            await anyio.sleep_until(due)

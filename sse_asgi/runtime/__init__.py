@@ -1,0 +1,1 @@
+"""The event loop, asyncio or trio. Nothing here knows of streams."""

@@ -1,0 +1,1 @@
+"""The half of ASGI that a server plays."""

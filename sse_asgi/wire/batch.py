@@ -1,0 +1,55 @@
+"""Encoded blocks, joined so that many go out in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+__all__ = ["EncodedBatch", "IsolatedBlock", "encode_batch"]
+
+BATCH_BYTES = 65_536
+
+
+class IsolatedBlock(bytes):
+    """An encoded block that is compressed by itself, so it is not joined with others either."""
+
+    __slots__ = ()
+
+
+class EncodedBatch(NamedTuple):
+    """Hold several encoded blocks, joined: ``body`` is sent as it is and has ``events`` events."""
+
+    body: bytes
+    events: int
+
+
+def encode_batch(
+    items: Iterator[object], encode: Callable[[object], bytes]
+) -> Iterator[EncodedBatch]:
+    """Encode ``items`` and join them, in bodies of about 64 KiB; what is to be isolated stays so.
+
+    An item that cannot be encoded, or an iterator that raises, ends it with that error, after all
+    that came before it.
+    """
+    blocks: list[bytes] = []
+    size = 0
+    try:
+        for item in items:
+            block = encode(item)
+            if type(block) is IsolatedBlock:
+                if blocks:
+                    yield EncodedBatch(b"".join(blocks), len(blocks))
+                    blocks, size = [], 0
+                yield EncodedBatch(block, 1)
+                continue
+            blocks.append(block)
+            size += len(block)
+            if size >= BATCH_BYTES:
+                yield EncodedBatch(b"".join(blocks), len(blocks))
+                blocks, size = [], 0
+    except Exception:
+        if blocks:
+            yield EncodedBatch(b"".join(blocks), len(blocks))
+        raise
+    if blocks:
+        yield EncodedBatch(b"".join(blocks), len(blocks))

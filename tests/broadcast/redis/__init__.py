@@ -1,1 +1,0 @@
-"""The Redis backend, on engines that the tests start, stop, stop dead and disconnect."""

@@ -1,0 +1,232 @@
+"""The one task that keeps the deadlines of all streams of an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from sse_asgi.asgi.loop import LoopState
+from sse_asgi.runtime.timers import NEVER, TimerQueue
+from sse_asgi.testing import VirtualClock
+from tests.harness import is_idle
+
+pytestmark = pytest.mark.anyio
+
+
+class Looked:
+    """Something that wants a look at times, notes them, and may act."""
+
+    def __init__(self, *times: float, act: Any = None) -> None:
+        self.looks: list[float] = []
+        self.acts: list[float] = []
+        self._times = list(times)
+        self._act = act
+        self._now = 0.0
+
+    def look(self, now: float) -> tuple[float, bool]:
+        self._now = now
+        self.looks.append(now)
+        return (self._times.pop(0) if self._times else NEVER), self._act is not None
+
+    async def act(self) -> None:
+        self.acts.append(self._now)
+        await self._act()
+
+
+def ticker_of(clock: VirtualClock) -> TimerQueue:
+    state = LoopState.current()
+    assert state.clock is clock
+    return state.ticker
+
+
+async def test_looks_come_at_the_times_that_were_asked_for() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        one, two = Looked(5, 6, 10), Looked(5)
+        ticker.add(one, 1)
+        ticker.add(two, 3)
+        await clock.advance(20)
+        assert one.looks == [1, 5, 6, 10]
+        assert two.looks == [3, 5]
+
+
+class CoarseClock(VirtualClock):
+    """A clock by which deadlines may be late."""
+
+    resolution = 2.0
+
+    def __init__(self, sleeps: list[float]) -> None:
+        super().__init__()
+        self._sleeps = sleeps
+
+    async def sleep_until(self, deadline: float) -> None:
+        self._sleeps.append(deadline)
+        await super().sleep_until(deadline)
+
+
+async def test_deadlines_of_many_share_a_wake_up_within_the_clock_s_resolution() -> None:
+    sleeps: list[float] = []
+    with CoarseClock(sleeps) as clock:
+        ticker = ticker_of(clock)
+        many = [Looked() for _ in range(20)]
+        for number, looked in enumerate(many):
+            ticker.add(looked, 1 + number / 10)
+        await clock.advance(10)
+        assert {tuple(looked.looks) for looked in many} == {(2.0,), (4.0,)}
+        assert len(sleeps) <= 3
+        at_once = Looked()
+        ticker.add(at_once, clock.now())
+        await clock.advance(0)
+        assert at_once.looks == [10], "what is due waits for nobody"
+
+
+async def test_look_can_be_asked_for_sooner_but_not_later() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        looked = Looked()
+        ticker.add(looked, 10)
+        await clock.advance(1)
+        ticker.look_at(looked, 5)
+        ticker.look_at(looked, 7)
+        await clock.advance(20)
+        assert looked.looks == [5]
+        ticker.look_at(looked, 30)
+        await clock.advance(20)
+        assert looked.looks == [5, 30]
+
+
+async def test_look_that_is_due_at_once_comes_at_once() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        looked = Looked()
+        ticker.add(looked, NEVER)
+        await clock.advance(1)
+        assert not looked.looks
+        ticker.look_at(looked, clock.now())
+        await clock.advance(0)
+        assert looked.looks == [1]
+
+
+async def test_what_was_discarded_is_not_looked_at() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        gone, stays = Looked(), Looked()
+        ticker.add(gone, 5)
+        ticker.add(stays, 5)
+        await clock.advance(1)
+        ticker.discard(gone)
+        ticker.look_at(gone, 2)
+        await clock.advance(10)
+        assert not gone.looks
+        assert stays.looks == [5]
+
+
+async def test_task_ends_when_there_is_nothing_left_and_begins_again() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        for _ in range(3):
+            looked = Looked()
+            ticker.add(looked, clock.now() + 5)
+            await clock.advance(5)
+            assert len(looked.looks) == 1
+            ticker.discard(looked)
+            await clock.advance(0)
+            assert is_idle(LoopState.current())
+
+
+async def test_task_ends_when_the_last_one_goes_at_its_own_look() -> None:
+    class Leaves(Looked):
+        def look(self, now: float) -> tuple[float, bool]:
+            ticker.discard(self)
+            return NEVER, False
+
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        ticker.add(Leaves(), 5)
+        await clock.advance(5)
+        assert is_idle(LoopState.current())
+
+
+async def test_task_ends_when_the_last_one_goes_while_it_acts() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+
+        async def leave() -> None:
+            ticker.discard(looked)
+
+        looked = Looked(act=leave)
+        ticker.add(looked, 5)
+        await clock.advance(5)
+        assert looked.acts == [5]
+        assert is_idle(LoopState.current())
+
+
+async def test_one_that_is_added_while_the_last_one_goes_is_looked_at() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        first, second = Looked(), Looked()
+        ticker.add(first, 5)
+        await clock.advance(1)
+        ticker.discard(first)
+        ticker.add(second, 3)
+        await clock.advance(10)
+        assert second.looks == [3]
+
+
+async def test_one_that_waits_when_it_acts_holds_up_nobody_else() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        blocked = [Looked(2, 3, act=anyio.sleep_forever) for _ in range(3)]
+        others = [Looked(2, 3, act=anyio.lowlevel.checkpoint) for _ in range(3)]
+        for pair in zip(blocked, others, strict=True):
+            for looked in pair:
+                ticker.add(looked, 1)
+        await clock.advance(5)
+        for looked in others:
+            assert looked.acts == [1, 2, 3]
+        for looked in (*blocked, *others):
+            ticker.discard(looked)
+        await clock.advance(0)
+        assert is_idle(LoopState.current())
+
+
+async def test_deadlines_of_what_has_left_do_not_pile_up() -> None:
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        heap: Callable[[], list[Any]] = lambda: ticker._heap  # noqa: E731
+        stays = Looked()
+        ticker.add(stays, 1000)
+        for number in range(1000):
+            looked = Looked()
+            ticker.add(looked, 100 + number)
+            ticker.discard(looked)
+            assert len(heap()) <= 70
+        await clock.advance(1000)
+        assert stays.looks == [1000]
+        ticker.discard(stays)
+        await clock.advance(0)
+
+
+async def test_failure_is_logged_and_ends_neither_the_event_loop_nor_the_next_one(
+    caplog: Any,
+) -> None:
+    class Fails(Looked):
+        def look(self, now: float) -> tuple[float, bool]:
+            raise LookupError("look")
+
+    with VirtualClock() as clock:
+        ticker = ticker_of(clock)
+        fails, looked = Fails(), Looked()
+        ticker.add(fails, 1)
+        await clock.advance(1)
+        (record,) = caplog.records
+        assert "look" in record.exc_text
+        ticker.discard(fails)
+        ticker.add(looked, 2)
+        await clock.advance(1)
+        assert looked.looks == [2]
+        ticker.discard(looked)
+        await clock.advance(0)
