@@ -215,7 +215,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 def is_idle(state: LoopState) -> bool:
     """Tell whether neither the ticker nor the pump has anything to do, or a task."""
-    ticker: Any = state.ticker
+    ticker: Any = state.timers
     idle = not ticker._next_look and not ticker._heap and ticker._task is None
     return idle and state.pump.is_idle
 

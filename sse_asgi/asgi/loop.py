@@ -39,8 +39,8 @@ class LoopState:
         if clock is None:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
-        self.new_host = _host_type(self.on_asyncio)
-        self.ticker = TimerQueue(self.clock, self._spawn_ticker)
+        self.new_tasks = _task_pair_type(self.on_asyncio)
+        self.timers = TimerQueue(self.clock, self._spawn_timers)
         self.pump = Pump(self._spawn)
         self.shutdown = ShutdownWatch(self)
         self.sessions: set[Stoppable] = set()
@@ -83,7 +83,7 @@ class LoopState:
     def _spawn(self, function: TaskFunction) -> Spawned:
         return self.event_loop.spawn(lambda: _supervise(function))
 
-    def _spawn_ticker(self, function: TaskFunction) -> Spawned:
+    def _spawn_timers(self, function: TaskFunction) -> Spawned:
         async def tick() -> None:
             try:
                 await function()
@@ -102,7 +102,7 @@ async def _supervise(function: TaskFunction) -> None:
         logger.exception("a task that all event streams share failed")
 
 
-def _host_type(on_asyncio: bool) -> Callable[[], TaskPair]:
+def _task_pair_type(on_asyncio: bool) -> Callable[[], TaskPair]:
     if on_asyncio:
         from ..runtime.tasks import AsyncioTaskPair
 

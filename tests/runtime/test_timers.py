@@ -39,7 +39,7 @@ class Looked:
 def ticker_of(clock: VirtualClock) -> TimerQueue:
     state = LoopState.current()
     assert state.clock is clock
-    return state.ticker
+    return state.timers
 
 
 async def test_looks_come_at_the_times_that_were_asked_for() -> None:

@@ -39,7 +39,7 @@ IMPATIENCE = 1.0
 
 
 class ShutdownWatch:
-    """Watches over one event loop while streams are open (a :class:`~.ticker.Timed`)."""
+    """Watches over one event loop while streams are open (a :class:`~.timers.Timed`)."""
 
     def __init__(self, loop: LoopState) -> None:
         self._loop: LoopState = weakref.proxy(loop)
@@ -69,13 +69,13 @@ class ShutdownWatch:
                 # The first one in this event loop, or the next one after it.
                 self._servers = find_servers(self._loop.on_asyncio)
             self._signals.install()
-            self._loop.ticker.add(self, self._loop.clock.now() + POLL_INTERVAL)
+            self._loop.timers.add(self, self._loop.clock.now() + POLL_INTERVAL)
 
     def close(self, *, loop_is_ending: bool = False) -> None:
         """Watch no longer, and leave nothing behind."""
         self._watching = False
         if self._default_action is None:
-            self._loop.ticker.discard(self)
+            self._loop.timers.discard(self)
             if loop_is_ending or not self._held:
                 self._signals.remove(loop_is_ending=loop_is_ending)
 
@@ -110,7 +110,7 @@ class ShutdownWatch:
 
     def _drain_for_default_action(self) -> None:
         self.notice()
-        self._loop.ticker.add(self, self._loop.clock.now())
+        self._loop.timers.add(self, self._loop.clock.now())
 
     def look(self, now: float) -> tuple[float, bool]:
         """Look at the server's flag, and whether it is time for a signal's default action."""

@@ -34,7 +34,6 @@ class Ending:
         "began",
         "connection",
         "error",
-        "host",
         "is_closing_content",
         "loop",
         "options",
@@ -42,6 +41,7 @@ class Ending:
         "reason",
         "response",
         "stopping",
+        "tasks",
         "took_leave",
     )
 
@@ -68,7 +68,7 @@ class Ending:
             headers=headers,
             prefix="websocket.http.response" if websocket else "http.response",
         )
-        self.host = loop.new_host()
+        self.tasks = loop.new_tasks()
         self.began = self.response.since
         """When the request came."""
         self.stopping = CloseReason.COMPLETED
@@ -91,7 +91,7 @@ class Ending:
         now = self.loop.clock.now()
         self._keeper = keeper = Keeper(self, self.began)
         when, due = keeper.look(now)
-        self.loop.ticker.add(keeper, now if due else when)
+        self.loop.timers.add(keeper, now if due else when)
         if self.stopping is not CloseReason.COMPLETED:
             self._stop_in_time(keeper)
         elif self.loop.shutdown.is_stopping:
@@ -128,7 +128,7 @@ class Ending:
         # interrupted; the keeper sees to them.
         if not (self.is_closing_content or self.response.ending):
             self.response.halt()
-            self.host.interrupt()
+            self.tasks.interrupt()
 
     def finish(self, error: Exception | None = None) -> None:
         """End the stream since its content has ended, or failed, outside of the session's tasks."""
@@ -136,7 +136,7 @@ class Ending:
             self.note(self.stopping)
         else:
             self.fail(error)
-        self.host.interrupt()
+        self.tasks.interrupt()
 
     def fail(self, error: Exception) -> None:
         """Note that the stream ends with ``error``."""
@@ -149,7 +149,7 @@ class Ending:
 
     def interrupt(self) -> None:
         """Interrupt the content, or its clean-up."""
-        self.host.interrupt()
+        self.tasks.interrupt()
 
     def abort(self) -> None:
         """Close the connection of a client that has stopped reading, where the server lets us."""
@@ -178,7 +178,7 @@ class Ending:
         """Have the ticker look no more."""
         keeper, self._keeper = self._keeper, None  # it holds this session, which holds it
         if keeper is not None:
-            self.loop.ticker.discard(keeper)
+            self.loop.timers.discard(keeper)
             keeper.close()
 
     def summary(self) -> StreamSummary:

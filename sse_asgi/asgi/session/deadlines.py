@@ -28,7 +28,7 @@ BUSY_INTERVAL = 0.01
 
 
 class Keeper:
-    """Looks after one session when the event loop's ticker says so (a :class:`~.ticker.Timed`)."""
+    """Looks after one session when the event loop's ticker says so (a :class:`~.timers.Timed`)."""
 
     __slots__ = (
         "_acting",
@@ -63,14 +63,14 @@ class Keeper:
     def stop_at(self, when: float) -> None:
         """Interrupt the content at ``when``."""
         self._stop_at = when
-        self._session.loop.ticker.look_at(self, when)
+        self._session.loop.timers.look_at(self, when)
 
     def interrupted(self, now: float) -> None:
         """See that the content and the client come to an end, now that it is interrupted."""
         if self.interrupted_at == NEVER:
             self.interrupted_at = now
             self._again_at = now + self._session.options.cleanup_timeout
-            self._session.loop.ticker.look_at(self, now + FAREWELL_TIMEOUT)
+            self._session.loop.timers.look_at(self, now + FAREWELL_TIMEOUT)
 
     def look(self, now: float) -> tuple[float, bool]:
         """Do what is due and need not wait; return the time of the next look and whether to act."""

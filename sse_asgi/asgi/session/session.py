@@ -72,9 +72,9 @@ class Session(Ending):
         self.loop.watch(self)  # before anything is sent: the signal may come any time
         try:
             try:
-                await self.host.run(self._stream)
+                await self.tasks.run(self._stream)
                 if self._items is not None and not self.is_interrupted:
-                    await self.host.run(self._conclude)
+                    await self.tasks.run(self._conclude)
             except RuntimeError as exc:
                 self.fail(exc)
             if not self.response.closed or self._items is not None:
@@ -108,7 +108,7 @@ class Session(Ending):
         try:
             self._items = content = self._make(self.connection)
             if isinstance(content, AsyncGeneratorType):
-                self.host.start(self._listen)
+                self.tasks.start(self._listen)
                 await self.response.write_events(content, options.encode, options.first)
             else:
                 await self._stream_other(content)
@@ -124,7 +124,7 @@ class Session(Ending):
         """Stream whatever ``make`` gave that is no asynchronous generator."""
         alone = is_ready_content(content)
         if not alone:
-            self.host.start(self._listen)
+            self.tasks.start(self._listen)
             if isawaitable(content):
                 content = await content
             check_content(content, "what the handler returned")
@@ -146,7 +146,7 @@ class Session(Ending):
         # The session's own task is to listen, but waits for the client to take the first message.
         if self._is_deaf:
             self._is_deaf = False
-            self.host.start(self._listen)
+            self.tasks.start(self._listen)
 
     async def _listen(self, *, alone: bool = False) -> None:
         """Wait for the client to leave, and stop at the first notice of it.
@@ -176,10 +176,10 @@ class Session(Ending):
     async def _conclude(self) -> None:
         """Close the content, and end the response that it has left open."""
         if not self.response.closed:
-            self.host.start(self._listen)
+            self.tasks.start(self._listen)
         await self._close_content()
         # Cancelled content may go on, or fail; what is sent now may be cancelled, too.
-        if not self.host.is_cancelled:
+        if not self.tasks.is_cancelled:
             await take_leave(self)
 
     async def _finish_in_time(self) -> None:
