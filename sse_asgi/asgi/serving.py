@@ -8,13 +8,14 @@ from time import monotonic
 from typing import Any
 
 from ..errors import Refusal
+from ..headers import Headers
 from .connection import Connection
 from .loop import LoopState
 from .options import StreamOptions
 from .reconnect import is_done
 from .session.coding import negotiate
 from .session.session import ContentMaker, Session
-from .session.writer import ClientGone, Headers, ResponseWriter
+from .session.writer import ClientGone, ResponseWriter
 from .types import Receive, Send
 
 __all__ = ["check_scope", "refuse", "serve"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from ...wire import Compressor, IsolatedBlock, new_compressor
 
 if TYPE_CHECKING:
+    from ...headers import Headers
     from ..connection import Connection
     from ..options import StreamOptions
     from ..types import Send
-    from .writer import Headers
 
 __all__ = ["CodedSend", "negotiate"]
 

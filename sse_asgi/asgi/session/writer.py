@@ -15,15 +15,14 @@ from ...wire import EncodedBatch, IsolatedBlock
 if TYPE_CHECKING:
     from ..content.ready import ReadyContent
 
+from ...headers import Headers
 from ..types import Send
 
 __all__ = [
     "ClientGone",
-    "Headers",
     "ResponseWriter",
 ]
 
-Headers = list[tuple[bytes, bytes]]
 
 OF_EVERY_ANSWER = frozenset(
     {b"vary", b"access-control-allow-origin", b"access-control-allow-credentials"}

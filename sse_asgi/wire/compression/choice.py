@@ -9,6 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
+from ...checks import choice, refuse
+from ...headers import TOKEN
 from .compressors import BrotliCompressor, Compressor, GzipCompressor, ZstdCompressor
 
 __all__ = ["Compression", "check_compression", "new_compressor", "preferred_codings"]
@@ -42,12 +44,9 @@ def check_compression(value: object) -> None:
     :raises TypeError: it is not a str
     :raises ValueError: it is another one
     """
-    if value is None:
-        return
-    if not isinstance(value, str):
-        raise TypeError(f"compression must be 'auto', 'pages' or None, not {value!r}")
-    if value not in get_args(Compression):
-        raise ValueError(f"compression must be 'auto', 'pages' or None, not {value!r}")
+    if value is not None and not isinstance(value, str):
+        raise TypeError(refuse("compression", "'auto', 'pages' or None", value))
+    choice("compression", value, (*get_args(Compression), None))
 
 
 def new_compressor(compression: Compression, accept_encoding: str) -> Compressor | None:
@@ -67,7 +66,7 @@ def new_compressor(compression: Compression, accept_encoding: str) -> Compressor
 
 # A coding and its weight (RFC 9110, 12.4.2); without one the weight is 1.
 _ELEMENT: Final = re.compile(
-    r"[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*"
+    rf"[ \t]*({TOKEN})[ \t]*"
     r"(?:;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*)?"
 )
 
