@@ -154,7 +154,8 @@ class Ending:
     def abort(self) -> None:
         """Close the connection of a client that has stopped reading, where the server lets us."""
         self.response.close()
-        abort_connection(self._send)
+        receive = getattr(self, "_receive", None)
+        abort_connection(self._send, receive, self.connection.scope)
 
     @property
     def is_interrupted(self) -> bool:
