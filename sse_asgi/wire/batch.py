@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
-__all__ = ["EncodedBatch", "IsolatedBlock", "encode_batch"]
+__all__ = ["BATCH_BYTES", "EncodedBatch", "IsolatedBlock", "batch_of", "encode_batch", "joined"]
 
-BATCH_BYTES = 65_536
+BATCH_BYTES: Final = 65_536
+"""Bytes after which a batch is full. A batch is larger only if its last block is."""
 
 
 class IsolatedBlock(bytes):
@@ -17,39 +18,74 @@ class IsolatedBlock(bytes):
 
 
 class EncodedBatch(NamedTuple):
-    """Hold several encoded blocks, joined: ``body`` is sent as it is and has ``events`` events."""
+    """Hold several encoded blocks, joined.
+
+    :param body: the blocks, which are sent as they are
+    :param events: how many events they are
+    :param isolated: compress the body independently of its neighbours, so that its length reveals
+        nothing about them (BREACH)
+    """
 
     body: bytes
     events: int
+    isolated: bool = False
+
+
+def batch_of(block: bytes) -> EncodedBatch:
+    """Return the batch that holds one encoded block alone."""
+    return EncodedBatch(block, 1, type(block) is IsolatedBlock)
 
 
 def encode_batch(
-    items: Iterator[object], encode: Callable[[object], bytes]
+    items: Iterable[object], encode: Callable[[object], bytes]
 ) -> Iterator[EncodedBatch]:
-    """Encode ``items`` and join them, in bodies of about 64 KiB; what is to be isolated stays so.
+    """Encode ``items`` and join them, in bodies of about 64 KiB; an isolated block stays alone.
 
-    An item that cannot be encoded, or an iterator that raises, ends it with that error, after all
-    that came before it.
+    An item that cannot be encoded, or an iterator that raises, ends it with that error, after the
+    batch of everything that came before.
     """
-    blocks: list[bytes] = []
-    size = 0
+    batch = _Batch()
     try:
         for item in items:
-            block = encode(item)
-            if type(block) is IsolatedBlock:
-                if blocks:
-                    yield EncodedBatch(b"".join(blocks), len(blocks))
-                    blocks, size = [], 0
-                yield EncodedBatch(block, 1)
-                continue
-            blocks.append(block)
-            size += len(block)
-            if size >= BATCH_BYTES:
-                yield EncodedBatch(b"".join(blocks), len(blocks))
-                blocks, size = [], 0
+            yield from batch.add(encode(item))
     except Exception:
-        if blocks:
-            yield EncodedBatch(b"".join(blocks), len(blocks))
+        yield from batch.rest()
         raise
-    if blocks:
-        yield EncodedBatch(b"".join(blocks), len(blocks))
+    yield from batch.rest()
+
+
+def joined(blocks: Iterable[bytes]) -> EncodedBatch:
+    """Return the first batch of encoded ``blocks``, of which there is at least one."""
+    batch = _Batch()
+    for block in blocks:
+        for full in batch.add(block):
+            return full
+    return next(batch.rest())
+
+
+class _Batch:
+    """Blocks that are collected until they fill a batch."""
+
+    __slots__ = ("_blocks", "_size")
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    def add(self, block: bytes) -> Iterator[EncodedBatch]:
+        """Add a block; return the batches that are complete by that."""
+        if type(block) is IsolatedBlock:
+            yield from self.rest()
+            yield batch_of(block)
+            return
+        self._blocks.append(block)
+        self._size += len(block)
+        if self._size >= BATCH_BYTES:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[EncodedBatch]:
+        """Return the blocks that no batch has yet."""
+        if self._blocks:
+            blocks, self._blocks, self._size = self._blocks, [], 0
+            body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+            yield EncodedBatch(body, len(blocks))

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from .entry import Entry, Position
 from .history import History
 
-__all__ = ["Backend", "Page"]
+__all__ = ["Backend", "Page", "ReadyBackend"]
 
 
 class Page(NamedTuple):
@@ -60,3 +60,11 @@ class Backend(Protocol):
         was called, and return nothing. Waits while the log cannot be reached. Never called when the
         history is complete.
         """
+
+
+@runtime_checkable
+class ReadyBackend(Protocol):
+    """A backend that publishes at once, in any thread."""
+
+    def publish_nowait(self, topic: str, block: bytes, token: str | None) -> Position:
+        """Append an encoded event and return its position, without waiting."""
