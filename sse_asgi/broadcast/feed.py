@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 from ..runtime.eventloop import EventLoop
 from ..wire import EncodedBatch, IsolatedBlock, SharedBlock, SharedStream
+from ..wire.batch import batch_of
 from .log.entry import Entry
 from .log.history import History
 
@@ -102,7 +103,7 @@ class Feed:
 
     def _share(self, sequence: int, entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
         batch, last = join(entries)
-        if type(batch.body) is not IsolatedBlock:
+        if not batch.isolated:
             blocks = [(entry.sequence, entry.block) for entry in entries[: batch.events]]
             shared = SharedBlock.of(batch.body, self._stream, sequence, blocks)
             batch = EncodedBatch(shared, batch.events)
@@ -194,13 +195,13 @@ def join(entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
     What is to be isolated is not joined with others.
     """
     if len(entries) == 1:
-        return EncodedBatch(entries[0].block, 1), entries[0].sequence
+        return batch_of(entries[0].block), entries[0].sequence
     blocks: list[bytes] = []
     size = 0
     for entry in entries:
         if type(entry.block) is IsolatedBlock:
             if not blocks:
-                return EncodedBatch(entry.block, 1), entry.sequence
+                return batch_of(entry.block), entry.sequence
             break
         blocks.append(entry.block)
         size += len(entry.block)

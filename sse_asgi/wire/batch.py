@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["EncodedBatch", "IsolatedBlock", "encode_batch"]
+__all__ = ["EncodedBatch", "IsolatedBlock", "batch_of", "encode_batch"]
 
 BATCH_BYTES = 65_536
 
@@ -17,10 +17,22 @@ class IsolatedBlock(bytes):
 
 
 class EncodedBatch(NamedTuple):
-    """Hold several encoded blocks, joined: ``body`` is sent as it is and has ``events`` events."""
+    """Hold several encoded blocks, joined.
+
+    :param body: the blocks, which are sent as they are
+    :param events: how many events they are
+    :param isolated: compress the body independently of its neighbours, so that its length reveals
+        nothing about them (BREACH)
+    """
 
     body: bytes
     events: int
+    isolated: bool = False
+
+
+def batch_of(block: bytes) -> EncodedBatch:
+    """Return the batch that holds one encoded block alone."""
+    return EncodedBatch(block, 1, type(block) is IsolatedBlock)
 
 
 def encode_batch(
@@ -40,7 +52,7 @@ def encode_batch(
                 if blocks:
                     yield EncodedBatch(b"".join(blocks), len(blocks))
                     blocks, size = [], 0
-                yield EncodedBatch(block, 1)
+                yield batch_of(block)
                 continue
             blocks.append(block)
             size += len(block)
