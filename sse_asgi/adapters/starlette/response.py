@@ -167,7 +167,7 @@ class EventSourceResponse(Response):
         connection = Connection(scope, Notice())
         connection.shutdown.is_set()  # whoever asks has the grace, and here everybody has it
         try:
-            await self._stream(connection, partial(self._receive, receive), send)
+            await self._serve(connection, partial(self._receive, receive), send)
         except BaseExceptionGroup as group:
             raise _only(group)  # noqa: B904 - as Starlette does: its middleware knows no groups
         finally:
@@ -175,7 +175,7 @@ class EventSourceResponse(Response):
         if self.background is not None:
             await self.background()
 
-    async def _stream(self, connection: Connection, receive: Receive, send: Send) -> None:
+    async def _serve(self, connection: Connection, receive: Receive, send: Send) -> None:
         serving = serve(
             lambda connection: self.body_iterator,
             self._options(),

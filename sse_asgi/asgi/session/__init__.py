@@ -11,17 +11,17 @@ How a stream goes::
 Four verbs end a stream. All of them are :class:`~.control.StreamControl`'s, which is all that the
 timers, the pump, the shutdown, the limits and the adapters hold of it:
 
-=======================  ==========================================================================
+=======================  =======================================================================
 ``stop(reason)``         ask: give the content the notice and its grace, then ``end``
 ``end(reason, error)``   interrupt the content now; of several reasons the first one holds
 ``abort()``              cut the client's connection, where the server lets us
 ``close()``              let go of timers and loop; may be called again
-=======================  ==========================================================================
+=======================  =======================================================================
 
 However the content ends, the server's task then does five things, in this order: it closes the
 content, sends a last block, sends the final body, calls ``on_close``, and only then raises the
-content's exception. Raising before the final body leaves clients of daphne and of hypercorn's HTTP/2
-waiting forever.
+content's exception. Raising before the final body leaves clients of daphne and of hypercorn's
+HTTP/2 waiting forever.
 
 The content is closed where it stands: in the task in which it ran, and under the scopes that were
 open when it began, with no scope of ours in between. Content may hold scopes of its own across a

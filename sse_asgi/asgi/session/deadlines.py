@@ -1,7 +1,7 @@
 """When something is due on one stream: late heads, keep-alive, timeouts, lifetimes.
 
-A pure function of the options, of how far the response has come, and of the time. The rows are asked
-from the top, and the first that holds is due:
+A pure function of the options, of how far the response has come, and of the time. The rows are
+asked from the top, and the first that holds is due:
 
 ==================  =========================================================  ==============
 the stream          and the time has reached                                   due

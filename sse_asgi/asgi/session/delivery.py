@@ -21,7 +21,9 @@ LEAVE_TIMEOUT: Final = 1.0
 
 
 class Delivery:
-    """Brings to one client what its content has ready (a :class:`~sse_asgi.runtime.pump.Deliverable`).
+    """Brings one client the batches that its content has ready.
+
+    A :class:`~sse_asgi.runtime.pump.Deliverable`.
 
     :param first: bytes that go before the first of all
     :param ended: called once with None when the content has ended, or with what ended it

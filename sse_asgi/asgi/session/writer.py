@@ -246,10 +246,8 @@ class ResponseWriter:
         :param isolated: compress ``body`` independently of its neighbours (BREACH)
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        while self.busy and self.state < _FINAL:
-            if self._freed is None:
-                self._freed = anyio.Event()
-            await self._freed.wait()
+        if self.busy:
+            await self._wait_until_free()
         if self.state >= (_LAST if last else _HALTED):
             return False
         self.busy = True
@@ -267,16 +265,26 @@ class ResponseWriter:
             self.state = _CLOSED
             raise ClientGone from exc
         finally:
-            self.busy = False
-            if self.state is _LAST:
-                self.state = _HALTED
-            elif self.state is _FINAL:
-                self.state = _CLOSED
-            elif self.state <= _TURN and self._headers is None:
-                self.state = _OPEN
-            if self._freed is not None:
-                self._set_free()
+            self._leave()
         return True
+
+    def _leave(self) -> None:
+        """Let others write, as far as the state allows."""
+        self.busy = False
+        if self.state is _LAST:
+            self.state = _HALTED
+        elif self.state is _FINAL:
+            self.state = _CLOSED
+        elif self.state <= _TURN and self._headers is None:
+            self.state = _OPEN
+        if self._freed is not None:
+            self._set_free()
+
+    async def _wait_until_free(self) -> None:
+        while self.busy and self.state < _FINAL:
+            if self._freed is None:
+                self._freed = anyio.Event()
+            await self._freed.wait()
 
     def _set_free(self) -> None:
         freed, self._freed = self._freed, None
