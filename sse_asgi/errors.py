@@ -11,7 +11,8 @@ Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from . import checks
+from .headers import HeaderFields, checked_headers
 
 __all__ = ["EventTooLarge", "PublishError", "Refusal", "SSEError", "SendTimeout"]
 
@@ -39,20 +40,18 @@ class Refusal(SSEError):
         self,
         status: int,
         body: str | bytes = b"",
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        headers: HeaderFields = (),
     ) -> None:
-        if type(status) is not int:
-            raise TypeError(f"status must be an int, not {status!r}")
-        if not 200 <= status <= 599:
-            raise ValueError(f"status must be from 200 to 599, not {status}")
+        status = checks.status(status)
         if not isinstance(body, (str, bytes)):
-            raise TypeError(f"body must be str or bytes, not {type(body).__name__}")
+            raise TypeError(checks.refuse("body", "str or bytes", body))
         if body and status in (204, 304):
             raise ValueError(f"a response with status {status} has no body (RFC 9110, 15.3.5)")
+        fields = checked_headers(headers)
         super().__init__(status, body)
         self.status = status
         self.body = body.encode() if isinstance(body, str) else body
-        self.headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+        self.headers = tuple((name.decode(), value.decode("latin-1")) for name, value in fields)
 
 
 class EventTooLarge(SSEError, ValueError):

@@ -214,9 +214,9 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def is_idle(state: LoopState) -> bool:
-    """Tell whether neither the ticker nor the pump has anything to do, or a task."""
-    ticker: Any = state.timers
-    idle = not ticker._next_look and not ticker._heap and ticker._task is None
+    """Tell whether neither the timers nor the pump have anything to do, or a task."""
+    timers: Any = state.timers
+    idle = not timers._next_look and not timers._heap and timers.is_idle
     return idle and state.pump.is_idle
 
 

@@ -17,8 +17,8 @@ from litestar.types import Receive, ResponseCookies, Scope, Send
 
 from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
 from ..asgi.content.source import content_factory
-from ..asgi.options import end_to_end
 from ..asgi.serving import serve
+from ..headers import end_to_end
 
 __all__ = ["EventSourceResponse"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from weakref import WeakSet
 
 import anyio
 
+from .. import checks
 from ..errors import Refusal
 from .connection import Connection, Notice
 from .content.source import Content
@@ -73,7 +73,7 @@ class EventSourceApp:
         _check_handler(handler)
         self._handler = handler
         self._methods = _check_methods(methods)
-        self._max_body = _check_max_body(max_body)
+        self._max_body = checks.integer("max_body", max_body, least=0)
         self.options = StreamOptions(**options)
         self._limits = ConnectionLimits(
             max_connections, max_connections_per_client, client_key, when_full
@@ -159,63 +159,24 @@ class EventSourceApp:
 
 
 def _check_handler(handler: Any) -> None:
-    """Refuse at definition what would be an empty stream, or an error, at the first request."""
+    """Refuse at definition a handler that would be an error at the first request."""
     if not callable(handler) or inspect.isclass(handler):
-        raise TypeError(f"handler must be a function that takes the connection, not {handler!r}")
+        raise TypeError(checks.refuse("handler", "a function that takes the connection", handler))
     try:
         inspect.signature(handler).bind(None)
     except (TypeError, ValueError) as exc:
         wanted = "one argument, the connection"
         raise TypeError(f"handler must take {wanted}, but {handler!r} does not: {exc}") from None
-    function = inspect.unwrap(getattr(handler, "func", handler))
-    code = getattr(function, "__code__", None)
-    if (
-        code is None
-        or inspect.isgeneratorfunction(function)
-        or inspect.isasyncgenfunction(function)
-    ):
-        return
-    if _returns_nothing(code):
-        raise TypeError(
-            f"handler must return content or be a generator function; {handler!r} has neither"
-            " 'yield' nor 'return' with a value"
-        )
-
-
-def _returns_nothing(code: Any) -> bool:
-    """Tell whether a function can return, and returns None wherever it does."""
-    instructions = list(dis.get_instructions(code))
-    returned = [
-        # Python 3.12 and 3.13 return a constant with one instruction, others with two; what is
-        # jumped to, as in ``return x or None``, returns something else as well.
-        instruction
-        if instruction.opname == "RETURN_CONST" or instruction.is_jump_target
-        else instructions[index - 1]
-        for index, instruction in enumerate(instructions)
-        if instruction.opname in ("RETURN_CONST", "RETURN_VALUE")
-    ]
-    return bool(returned) and all(
-        instruction.opname in ("RETURN_CONST", "LOAD_CONST") and instruction.argval is None
-        for instruction in returned
-    )
 
 
 def _check_methods(methods: Iterable[str]) -> tuple[str, ...]:
     if not isinstance(methods, Iterable):
-        raise TypeError(f"methods must be names of methods, not {methods!r}")
+        raise TypeError(checks.refuse("methods", "names of methods", methods))
     names = (methods,) if isinstance(methods, str) else tuple(methods)
     for name in names:
         if name not in KNOWN_METHODS:
-            raise ValueError(f"methods must be of {', '.join(KNOWN_METHODS)}, not {name!r}")
+            raise ValueError(checks.refuse("methods", f"of {', '.join(KNOWN_METHODS)}", name))
     if not names:
         raise ValueError("methods must name at least one method")
     # RFC 9110, 9.3.2: HEAD is GET without the body.
     return tuple(dict.fromkeys((*names, "HEAD") if "GET" in names else names))
-
-
-def _check_max_body(value: int) -> int:
-    if type(value) is not int:
-        raise TypeError(f"max_body must be an int, not {value!r}")
-    if value < 0:
-        raise ValueError(f"max_body must be 0 or above, not {value}")
-    return value

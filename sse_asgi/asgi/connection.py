@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import anyio
+
+from ..headers import Fields, decoded, header
 
 __all__ = ["Connection", "Fields", "Notice", "request_name"]
 
@@ -50,41 +52,6 @@ class Notice:
             self._event.set()
 
 
-class Fields(Mapping[str, str]):
-    """Named values of a request, of which a name may have several; the mapping gives the first.
-
-    :param pairs: names and values in the order of the request
-    :param fold_case: whether names match in any case, as those of header fields do (RFC 9110, 5.1)
-    """
-
-    __slots__ = ("_fold_case", "_values")
-
-    def __init__(self, pairs: Iterable[tuple[str, str]], *, fold_case: bool = False) -> None:
-        self._fold_case = fold_case
-        self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
-            self._values.setdefault(self._key(name), []).append(value)
-
-    def _key(self, name: str) -> str:
-        return name.lower() if self._fold_case else name
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[self._key(name)][0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def get_all(self, name: str) -> list[str]:
-        """Return every value of ``name``, in the order of the request."""
-        return list(self._values.get(self._key(name), ()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._values!r})"
-
-
 class Connection:
     """One client's request for an event stream.
 
@@ -108,10 +75,7 @@ class Connection:
         """The request's header fields; names match in any case."""
         if self._headers is None:
             self._headers = Fields(
-                (
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, value in self.scope["headers"]
-                ),
+                ((decoded(name), decoded(value)) for name, value in self.scope["headers"]),
                 fold_case=True,
             )
         return self._headers
@@ -122,7 +86,7 @@ class Connection:
         if self._query is None:
             from urllib.parse import parse_qsl  # a tenth of the time to import this package
 
-            text = self.scope.get("query_string", b"").decode("latin-1")
+            text = decoded(self.scope.get("query_string", b""))
             self._query = Fields(parse_qsl(text, keep_blank_values=True))
         return self._query
 
@@ -134,10 +98,10 @@ class Connection:
         ``last_event_id``, for a page that opens a new ``EventSource`` after an error. It is
         whatever the client sent: treat it as such.
         """
-        for name, value in self.scope["headers"]:
-            if name == b"last-event-id":
-                # The browser encodes it as UTF-8.
-                return bytes(value).decode("utf-8", "replace") or None
+        given = header(self.scope["headers"], b"last-event-id")
+        if given is not None:
+            # The browser encodes it as UTF-8.
+            return given.decode("utf-8", "replace") or None
         return self.query.get("last_event_id") or None
 
     @property

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from .. import checks
 from ..errors import Refusal
+from ..headers import Headers, is_token
 from .connection import Connection
-from .session.writer import Headers
 
 __all__ = ["CORS", "CORSPolicy"]
 
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 DEFAULT_PORTS = frozenset({("http", "80"), ("https", "443")})
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 # An EventSource needs none of them; a fetch with one asks first.
 REQUEST_HEADERS = ("authorization", "cache-control", "content-type", "last-event-id")
@@ -50,14 +50,9 @@ class CORS:
         max_age: int = 600,
     ) -> None:
         self._origins = _check_origins(origins)
-        if type(credentials) is not bool:
-            raise TypeError(f"credentials must be a bool, not {credentials!r}")
-        if credentials and ANY in self._origins:
+        if checks.flag("credentials", credentials) and ANY in self._origins:
             raise ValueError("credentials are not for '*': name the origins (WHATWG Fetch, 3.3.5)")
-        if type(max_age) is not int:
-            raise TypeError(f"max_age must be an int (seconds), not {max_age!r}")
-        if max_age < 0:
-            raise ValueError(f"max_age must be 0 or above, not {max_age}")
+        max_age = checks.integer("max_age", max_age, least=0, unit="seconds")
         self._credentials = credentials
         names = dict.fromkeys((*REQUEST_HEADERS, *_check_names(headers)))
         self._preflight = (
@@ -124,6 +119,6 @@ def _check_names(headers: Iterable[str]) -> list[str]:
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"headers must be of type str, not {name!r}")
-        if not TOKEN.fullmatch(name):
+        if not is_token(name):
             raise ValueError(f"headers: {name!r} is not a field name (RFC 9110, 5.1)")
     return [name.lower() for name in names]

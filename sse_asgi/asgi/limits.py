@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
+from .. import checks
 from ..errors import Refusal
 from .connection import Connection
 from .options import StreamOptions
@@ -47,16 +48,12 @@ class ConnectionLimits:
         client_key: ClientKey,
         when_full: WhenFull,
     ) -> None:
-        _check_limit("max_connections", total)
-        _check_limit("max_connections_per_client", per_client)
-        if not callable(client_key):
-            raise TypeError(f"client_key must be callable, not {client_key!r}")
-        if when_full not in ("retry", "503"):
-            raise ValueError(f"when_full must be 'retry' or '503', not {when_full!r}")
-        self._total = total
-        self._per_client = per_client
-        self._client_key = client_key
-        self._when_full = when_full
+        self._total = checks.optional_integer("max_connections", total, least=1)
+        self._per_client = checks.optional_integer(
+            "max_connections_per_client", per_client, least=1
+        )
+        self._client_key = checks.function("client_key", client_key)
+        self._when_full: WhenFull = checks.choice("when_full", when_full, get_args(WhenFull))
         self._lock = threading.Lock()  # an application may be served by event loops in two threads
         self._open = 0
         self._open_by_client: Counter[Hashable] = Counter()
@@ -117,12 +114,3 @@ class Admission:
     def __exit__(self, *error: object) -> None:
         if self._is_admitted:
             self._limits.leave(self._key)
-
-
-def _check_limit(name: str, value: object) -> None:
-    if value is None:
-        return
-    if type(value) is not int:
-        raise TypeError(f"{name} must be an int or None, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or above, or None for no limit, not {value}")

@@ -1,4 +1,4 @@
-"""What belongs to one event loop: its clock, its ticker, its pump and its open streams."""
+"""The state that the streams of one event loop share: clock, timers, pump, shutdown watch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from anyio.lowlevel import RunVar
 
-from ..runtime.eventloop import EventLoop, Spawned, TaskFunction
+from ..runtime.eventloop import EventLoop, Spawned, TaskFunction, is_cancellation, this_task
 from ..runtime.pump import Pump
 from ..runtime.tasks import AnyioTaskPair, TaskPair
 from ..runtime.timers import Clock, MonotonicClock, TimerQueue
@@ -42,8 +42,10 @@ class LoopState:
         self.new_tasks = _task_pair_type(self.on_asyncio)
         self.timers = TimerQueue(self.clock, self._spawn_timers)
         self.pump = Pump(self._spawn)
-        self.shutdown = ShutdownWatch(self)
         self.sessions: set[Stoppable] = set()
+        self.shutdown = ShutdownWatch(
+            self.event_loop, self.clock, self.timers, self.sessions, self.stop_streams
+        )
         self.is_in_use = True
         """False while :func:`use_clock` has another one in its place."""
 
@@ -66,6 +68,8 @@ class LoopState:
     def unwatch(self, stream: Stoppable) -> None:
         """Forget a stream that has ended."""
         self.sessions.discard(stream)
+        if not self.sessions:
+            self.shutdown.close_after_last()
 
     def stop_streams(self, owner: object = None) -> None:
         """Stop every open stream, or those of one application."""
@@ -89,15 +93,21 @@ class LoopState:
                 await function()
             finally:
                 if self.shutdown.is_open:
-                    self.shutdown.close(loop_is_ending=True)
+                    # The timers end before the watch only when the event loop itself ends.
+                    self.shutdown.close()
 
         return self._spawn(tick)
 
 
 async def _supervise(function: TaskFunction) -> None:
+    task = this_task()
     try:
         await function()
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:
+        if is_cancellation(exc, task):
+            raise
         # trio takes an exception that leaves a system task for its own and ends the run.
         logger.exception("a task that all event streams share failed")
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from math import isfinite
-from types import MappingProxyType
 from typing import Any, TypeAlias, TypedDict
 
+from .. import checks
+from ..headers import HeaderFields, Headers, checked_headers
 from ..wire import Compression, Encoder, ServerSentEvent, check_compression, encode_comment
-from ..wire.event import MAX_RETRY
 from .outcome import StreamSummary
-from .session.writer import Headers
 
-__all__ = ["HeaderFields", "StreamKeywords", "StreamOptions", "end_to_end"]
+__all__ = ["DEFAULT_HEADERS", "Encode", "StreamKeywords", "StreamOptions"]
 
-HeaderFields: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 OnClose: TypeAlias = Callable[[StreamSummary], Awaitable[None] | None]
 OnError: TypeAlias = Callable[[Exception], Any]
 Encode: TypeAlias = Callable[[object], bytes]
@@ -32,22 +28,6 @@ DEFAULT_HEADERS = (
     # nginx buffers a response without it.
     (b"x-accel-buffering", b"no"),
 )
-
-HOP_BY_HOP = MappingProxyType(
-    {
-        "connection": "HTTP/3 clients close the whole connection for it (RFC 9114, 4.2)",
-        "keep-alive": "HTTP/2 and HTTP/3 have none (RFC 9113, 8.2.2)",
-        "proxy-connection": "HTTP/2 and HTTP/3 have none (RFC 9113, 8.2.2)",
-        "upgrade": "HTTP/2 and HTTP/3 have none (RFC 9113, 8.2.2)",
-        "transfer-encoding": "the server frames the body",
-        "content-length": "a stream has no length",
-    }
-)
-
-OF_ONE_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
-
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-FIELD_VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -135,17 +115,18 @@ class StreamOptions:
     """The keep-alive."""
 
     def __post_init__(self) -> None:
-        _check_status(self.status)
+        if checks.status(self.status) in (204, 304):
+            rule = "one with a body (RFC 9110, 6.4.1): raise Refusal for another"
+            raise ValueError(checks.refuse("status", rule, self.status))
         for name in ("ping", "send_timeout", "max_lifetime"):
-            _check_seconds(name, getattr(self, name), optional=True)
+            checks.optional_seconds(name, getattr(self, name))
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
-            _check_seconds(name, getattr(self, name), optional=False)
-        _check_range("farewell_retry", self.farewell_retry)
-        if type(self.ping_always) is not bool:
-            raise TypeError(f"ping_always must be a bool, not {self.ping_always!r}")
+            checks.seconds(name, getattr(self, name))
+        if self.farewell_retry is not None:
+            checks.milliseconds_range("farewell_retry", self.farewell_retry)
+        checks.flag("ping_always", self.ping_always)
         for name in ("ping_message", "on_close", "on_error"):
-            if not (getattr(self, name) is None or callable(getattr(self, name))):
-                raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
+            checks.optional_function(name, getattr(self, name))
         check_compression(self.compression)
         if self.retry == 0:
             raise ValueError("retry must not be 0: browsers come back hundreds of times a second")
@@ -169,67 +150,7 @@ class StreamOptions:
         return options
 
 
-def end_to_end(headers: Headers) -> Headers:
-    """Return the headers without those that the server alone may set (see :data:`HOP_BY_HOP`)."""
-    return [pair for pair in headers if pair[0] not in OF_ONE_HOP]
-
-
-def _check_status(status: object) -> None:
-    if type(status) is not int:
-        raise TypeError(f"status must be an int, not {status!r}")
-    if not 200 <= status <= 599:
-        raise ValueError(f"status must be from 200 to 599, not {status}")
-    if status in (204, 304):
-        raise ValueError(
-            f"status must be one with a body (RFC 9110, 6.4.1), not {status}; raise Refusal for it"
-        )
-
-
-def _check_seconds(name: str, value: object, *, optional: bool) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not isfinite(value) or value < 0 or (optional and value == 0):
-        rule = "above 0, or None for never" if optional else "0 or above"
-        raise ValueError(f"{name} must be {rule}, not {value!r}")
-
-
-def _check_range(name: str, value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, tuple) or len(value) != 2 or {type(end) for end in value} != {int}:
-        raise TypeError(f"{name} must be two ints (milliseconds) or None, not {value!r}")
-    low, high = value
-    if not 0 <= low <= high <= MAX_RETRY:
-        raise ValueError(
-            f"{name} must be two rising numbers of milliseconds, up to {MAX_RETRY}, not {value!r}"
-        )
-
-
-def _head(headers: HeaderFields | None) -> Headers:
-    given: Headers = []
-    if headers is None:
-        headers = ()
-    if not isinstance(headers, Iterable):
-        raise TypeError(f"headers must be a mapping or pairs of str, not {headers!r}")
-    for pair in headers.items() if isinstance(headers, Mapping) else headers:
-        if not (
-            isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
-        ):
-            raise TypeError(f"headers must be pairs of str, not {pair!r}")
-        name, value = pair
-        if not re.fullmatch(TOKEN, name):
-            raise ValueError(f"headers: {name!r} is not a field name (RFC 9110, 5.1)")
-        if name.lower() in HOP_BY_HOP:
-            raise ValueError(f"headers: {name!r} must not be set: {HOP_BY_HOP[name.lower()]}")
-        if not re.fullmatch(FIELD_VALUE, value) or value != value.strip(" \t"):
-            raise ValueError(
-                f"headers: the value {value!r} of {name!r} holds control characters or outer space"
-            )
-        try:
-            given.append((name.lower().encode(), value.encode("latin-1")))
-        except UnicodeEncodeError as exc:
-            raise ValueError(f"headers: the value {value!r} of {name!r} is not Latin-1") from exc
+def _head(fields: HeaderFields | None) -> Headers:
+    given = checked_headers(fields)
     names = {name for name, _ in given}
     return [pair for pair in DEFAULT_HEADERS if pair[0] not in names] + given

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from .. import checks
 from ..errors import Refusal
+from ..headers import Headers, header
 from ..wire import Encoder, ServerSentEvent
-from ..wire.event import MAX_RETRY
 from .connection import Connection
 from .options import DEFAULT_HEADERS
-from .session.writer import Headers
 
 __all__ = ["DONE_ID", "busy", "come_back", "done", "is_done", "random_retry"]
 
@@ -37,11 +37,7 @@ def busy(retry: int | tuple[int, int] = (1000, 5000)) -> Refusal:
         second; or it is out of range, or its two ends are the wrong way round
     """
     ends = retry if isinstance(retry, tuple) else (retry, retry)
-    if len(ends) != 2 or {type(end) for end in ends} != {int}:
-        raise TypeError(f"retry must be an int or two (milliseconds), not {retry!r}")
-    if not 1 <= ends[0] <= ends[1] <= MAX_RETRY:
-        rule = f"from 1 to {MAX_RETRY}, and the end of a range last"
-        raise ValueError(f"retry must be {rule}, not {retry!r}")
+    ends = checks.milliseconds_range("retry", ends, least=1)
     return come_back(random_retry(ends), list(DEFAULT_HEADERS))
 
 
@@ -68,9 +64,9 @@ def done(data: Any = "", *, event: str = "done") -> ServerSentEvent:
 
 def is_done(connection: Connection) -> bool:
     """Tell whether the client has seen the stream's last event."""
-    for name, value in connection.scope["headers"]:
-        if name == b"last-event-id":
-            return bool(value == MARK)
+    given = header(connection.scope["headers"], b"last-event-id")
+    if given is not None:
+        return given == MARK
     # The query is parsed for those alone who have the mark in it, encoded in whatever way.
     named = b"done" in connection.scope.get("query_string", b"")
     return named and connection.last_event_id == DONE_ID

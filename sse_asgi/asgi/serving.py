@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from ..errors import Refusal
+from ..headers import Headers
 from .connection import Connection
 from .loop import LoopState
 from .options import StreamOptions
@@ -15,7 +16,7 @@ from .reconnect import is_done
 from .session.coding import negotiate
 from .session.control import MayStop, StreamControl
 from .session.session import ContentMaker, Session
-from .session.writer import ClientGone, Headers, ResponseWriter
+from .session.writer import ClientGone, ResponseWriter
 from .types import Receive, Send
 
 __all__ = ["check_scope", "refuse", "serve"]
@@ -60,10 +61,10 @@ def serve(
     if connection.method == "HEAD":
         return _answer_head(options, connection, send)
     loop = loop or LoopState.current()
-    control = StreamControl(options, connection, send, loop, owner, may_stop)
+    control = StreamControl(options, connection, receive, send, loop, owner, may_stop)
     if on_open is not None:
         on_open(control)
-    return Session(make, control, receive).run()
+    return Session(make, control).run()
 
 
 async def _answer_head(options: StreamOptions, connection: Connection, send: Send) -> None:

@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import anyio
 from anyio.lowlevel import RunVar
 
+from .. import checks
 from ..errors import PublishError
 from ..runtime.eventloop import EventLoop
 from ..runtime.service import LoopService
@@ -146,13 +147,10 @@ class Hub:
             raise ValueError("topics must name at least one topic")
         for topic in topics:
             check_topic(topic)
-        if last_event_id is not None and not isinstance(last_event_id, str):
-            raise TypeError(f"last_event_id must be a str or None, not {last_event_id!r}")
-        for name, function in (("filter", filter), ("keep_latest", keep_latest)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{name} must be callable, not {function!r}")
-        if on_gap not in ("oldest", "now", "close"):
-            raise ValueError(f"on_gap must be 'oldest', 'now' or 'close', not {on_gap!r}")
+        checks.text("last_event_id", last_event_id, optional=True)
+        checks.optional_function("filter", filter)
+        checks.optional_function("keep_latest", keep_latest)
+        checks.choice("on_gap", on_gap, get_args(OnGap))
         selection = Selection(frozenset(topics), filter, keep_latest)
         return Subscription(self, selection, last_event_id, on_gap)
 

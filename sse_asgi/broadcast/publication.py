@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..checks import text
 from ..wire import EncodedBatch, JSONServerSentEvent, ServerSentEvent, event_of
 
 __all__ = ["Publication", "check_topic"]
@@ -16,24 +17,7 @@ def check_topic(topic: object) -> None:
     :raises TypeError: it is not a str
     :raises ValueError: it is empty
     """
-    if not isinstance(topic, str):
-        raise TypeError(f"topic must be a str, not {topic!r}")
-    if not topic:
-        raise ValueError("topic must not be empty")
-
-
-def _check_token(token: object) -> None:
-    """Refuse what names no attempt to publish.
-
-    :raises TypeError: it is neither a str nor None
-    :raises ValueError: it is empty
-    """
-    if token is None:
-        return
-    if not isinstance(token, str):
-        raise TypeError(f"token must be a str or None, not {token!r}")
-    if not token:
-        raise ValueError("token must not be empty")
+    text("topic", topic, empty=False)
 
 
 class Publication(NamedTuple):
@@ -57,7 +41,7 @@ class Publication(NamedTuple):
         :raises ValueError: the event has an ID, or no data; topic or token is empty
         """
         check_topic(topic)
-        _check_token(token)
+        text("token", token, empty=False, optional=True)
         if isinstance(event, (bytes, bytearray, memoryview, EncodedBatch)):
             raise TypeError(f"event must not be encoded already, but is {type(event).__name__}")
         if isinstance(event, dict):

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from anyio.lowlevel import checkpoint
 
-from .eventloop import Spawned, TaskFunction
+from .eventloop import Spawned, TaskFunction, is_cancellation, this_task
 
 __all__ = ["Deliverable", "Pump"]
 
-DELIVERIES_PER_TURN = 1024
+_DELIVERIES_PER_TURN: Final = 1024
 """Deliveries of one task before the event loop gets a turn: a server's send need not ever wait."""
+
+logger = logging.getLogger("sse_asgi")
 
 
 class Deliverable(Protocol):
-    """What has something to send to one client, now and then."""
+    """A stream that has something to send to its client, now and then."""
 
     task: Spawned | None
-    """The pump's task that is at work on it: cancel it, and set this to None, to break it off."""
+    """The pump's task that works on the delivery. To break it off, cancel the task and set this to
+    None.
+    """
 
     def deliver(self) -> Coroutine[Any, Any, bool]:
         """Send what is ready; return whether more may follow."""
 
     def ended(self, error: BaseException | None) -> None:
-        """Take note that nothing follows, or of what :meth:`deliver` raised. Raises nothing."""
+        """Take note that nothing follows, or of the error that :meth:`deliver` raised."""
 
 
 class Pump:
@@ -77,8 +82,8 @@ class Pump:
                 self._tasks.discard(task)
 
     async def _pump(self, task: Spawned) -> None:
-        due = self.due
-        for _ in range(DELIVERIES_PER_TURN):
+        due, this = self.due, this_task()
+        for _ in range(_DELIVERIES_PER_TURN):
             if not due:
                 return
             delivery = due.popleft()
@@ -90,10 +95,17 @@ class Pump:
                     delivery.ended(None)
             except BaseException as exc:
                 delivery.task = None
-                delivery.ended(exc)
-                if not isinstance(exc, Exception):
+                _tell(delivery, exc)
+                if is_cancellation(exc, this) or isinstance(exc, (KeyboardInterrupt, SystemExit)):
                     raise
             else:
                 if delivery.task is None:
                     return  # broken off
                 delivery.task = None
+
+
+def _tell(delivery: Deliverable, error: BaseException) -> None:
+    try:
+        delivery.ended(error)
+    except Exception:
+        logger.exception("a stream failed to end: %r", delivery)

@@ -30,7 +30,6 @@ __all__ = [
     "Main",
     "TaskPair",
     "in_context",
-    "is_cancelled_here",
     "uncalled_for",
 ]
 
@@ -234,22 +233,7 @@ def _is_shielded(task: Task[Any], outer: object) -> bool:
     return False
 
 
-# -- cancellations, real and stray -----------------------------------------------------------------
-
-
-def is_cancelled_here(error: BaseException) -> bool:
-    """Tell whether ``error`` must go on because it ends the task that runs here.
-
-    A cancellation does if somebody did cancel the task; so do the exceptions that end the process.
-    """
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return True
-    if not isinstance(error, anyio.get_cancelled_exc_class()):
-        return False
-    if not isinstance(error, CancelledError):
-        return True  # trio raises it for nothing else
-    task = current_task()
-    return task is not None and task.cancelling() > 0
+# -- stray cancellations ---------------------------------------------------------------------------
 
 
 def uncalled_for(error: BaseException) -> BaseException:

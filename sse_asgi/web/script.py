@@ -7,6 +7,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
+from ..checks import integer
+
 __all__ = ["ClientScript", "client_js"]
 
 
@@ -37,10 +39,7 @@ class ClientScript:
     """
 
     def __init__(self, *, max_age: int = 3600) -> None:
-        if type(max_age) is not int:
-            raise TypeError(f"max_age must be an int (seconds), not {max_age!r}")
-        if max_age < 0:
-            raise ValueError(f"max_age must be 0 or above, not {max_age}")
+        max_age = integer("max_age", max_age, least=0, unit="seconds")
         self._body = client_js(module=True).encode()
         self._etag = f'"{sha256(self._body).hexdigest()[:20]}"'.encode()
         self._headers = [

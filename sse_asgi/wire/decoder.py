@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from json import loads
 from typing import Any, Final
 
+from ..checks import integer, optional_function, shorten, text
 from ..errors import EventTooLarge
-from .event import MAX_RETRY, shorten
 
 __all__ = ["EventDecoder", "MessageEvent"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _COLON: Final = 0x3A
-_RETRY_DIGITS: Final = len(str(MAX_RETRY))
+_RETRY_DIGITS: Final = 18  # they fit in 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,9 @@ class EventDecoder:
         max_event_size: int = 1_048_576,
         on_comment: Callable[[str], object] | None = None,
     ) -> None:
-        if not isinstance(last_event_id, str):
-            raise TypeError(f"last_event_id must be a str, not {shorten(last_event_id)}")
-        if not isinstance(max_event_size, int) or isinstance(max_event_size, bool):
-            raise TypeError(f"max_event_size must be an int, not {shorten(max_event_size)}")
-        if max_event_size < 1:
-            raise ValueError(f"max_event_size must be positive, not {max_event_size}")
-        if on_comment is not None and not callable(on_comment):
-            raise TypeError(f"on_comment must be callable, not {shorten(on_comment)}")
-        self._max_event_size = max_event_size
-        self._on_comment = on_comment
-        self._last_event_id = last_event_id
+        self._last_event_id = text("last_event_id", last_event_id)
+        self._max_event_size = integer("max_event_size", max_event_size, least=1)
+        self._on_comment = optional_function("on_comment", on_comment)
         self._retry: int | None = None
         self._start: bytes | None = b""
         self._after_cr = False

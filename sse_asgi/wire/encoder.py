@@ -6,8 +6,9 @@ from collections.abc import Callable
 from json import JSONEncoder
 from typing import Any, Final, NoReturn
 
+from ..checks import optional_function, shorten
 from .batch import EncodedBatch, IsolatedBlock
-from .event import NO_EVENT_TYPES, JSONServerSentEvent, ServerSentEvent, checked_text, shorten
+from .event import NO_EVENT_TYPES, JSONServerSentEvent, ServerSentEvent, checked_text
 
 __all__ = ["Encoder", "encode_comment", "event_of"]
 
@@ -39,8 +40,7 @@ class Encoder:
         serializer: Callable[[Any], str | bytes] | None = None,
     ) -> None:
         _check_separator(separator)
-        if serializer is not None and not callable(serializer):
-            raise TypeError(f"serializer must be callable, not {shorten(serializer)}")
+        optional_function("serializer", serializer)
         self._separator = separator
         self._blank_line = separator * 2
         self._next_data = f"{separator}data: "

@@ -9,40 +9,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import KW_ONLY, dataclass
-from reprlib import Repr
 from typing import Final
 
+from ..checks import MAX_RETRY, flag, shorten
+
 __all__ = [
-    "MAX_RETRY",
     "NO_EVENT_TYPES",
     "JSONServerSentEvent",
     "ServerSentEvent",
     "checked_text",
-    "shorten",
 ]
-
-MAX_RETRY: Final = 10**18 - 1
-"""The longest reconnection time in milliseconds: 18 digits fit in 64 bits, and last for ages."""
 
 # EventSource itself fires events of these types (WHATWG HTML 9.2.3): a listener could not tell.
 _RESERVED: Final = ("error", "open")
 NO_EVENT_TYPES: Final = frozenset({"", *_RESERVED})
 """What looks like a plain event type and is none."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
-
-
-class _Short(Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxstring = self.maxother = 60
-
-
-_SHORT: Final = _Short()
-
-
-def shorten(value: object) -> str:
-    """Return the representation of any value, cut to what fits an error message."""
-    return _SHORT.repr(value)
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -102,9 +84,7 @@ class ServerSentEvent:
         _set_id(self, id)
         _set_retry(self, None if retry is None else _checked_retry(retry))
         _set_comment(self, None if comment is None else checked_text("comment", comment))
-        if type(isolate) is not bool:
-            raise TypeError(f"isolate must be a bool, not {_typed(isolate)}")
-        _set_isolate(self, isolate)
+        _set_isolate(self, flag("isolate", isolate))
 
     def __repr__(self) -> str:
         """Return the call that makes the event, without the fields that have their default."""
@@ -236,9 +216,7 @@ def _checked_retry(value: object) -> int:
             raise TypeError(f"retry must be an int of milliseconds, not {_typed(value)}")
         value = int.__int__(value)
     if not 0 <= value <= MAX_RETRY:
-        raise ValueError(
-            f"retry must be from 0 to 10**18 - 1 milliseconds, at most 18 digits: {shorten(value)}"
-        )
+        raise ValueError(f"retry must be from 0 to {MAX_RETRY} milliseconds, not {shorten(value)}")
     return value
 
 

@@ -150,7 +150,7 @@ async def test_delivery_that_breaks_itself_off_takes_no_other_with_it() -> None:
 async def test_event_loop_has_a_turn_between_many_deliveries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump_module, "DELIVERIES_PER_TURN", 10)
+    monkeypatch.setattr(pump_module, "_DELIVERIES_PER_TURN", 10)
     done: list[object] = []
     pump = Pump(Spawns())
     for number in range(35):
@@ -196,3 +196,23 @@ async def test_nothing_is_delivered_inside_of_add_even_if_tasks_are_eager() -> N
     finally:
         loop.set_task_factory(None)
     assert done == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError, asyncio.CancelledError, GeneratorExit, pytest.fail.Exception]
+)
+async def test_exception_of_one_delivery_leaves_the_others_alone(
+    error: type[BaseException],
+) -> None:
+    async def fail() -> None:
+        raise error("sorry")
+
+    done: list[object] = []
+    pump = Pump(Spawns())
+    failing = Parcel(done, "failing", fail)
+    pump.add(Parcel(done, 1))
+    pump.add(failing)
+    pump.add(Parcel(done, 2))
+    await until(lambda: pump.is_idle)
+    assert done == [1, 2]
+    assert isinstance(failing.error, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from sse_asgi.asgi.loop import LoopState
 from sse_asgi.runtime.timers import NEVER, TimerQueue
 from sse_asgi.testing import VirtualClock
-from tests.harness import is_idle
+from tests.harness import is_idle, until
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,7 @@ class Looked:
         await self._act()
 
 
-def ticker_of(clock: VirtualClock) -> TimerQueue:
+def timers_of(clock: VirtualClock) -> TimerQueue:
     state = LoopState.current()
     assert state.clock is clock
     return state.timers
@@ -44,10 +45,10 @@ def ticker_of(clock: VirtualClock) -> TimerQueue:
 
 async def test_looks_come_at_the_times_that_were_asked_for() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         one, two = Looked(5, 6, 10), Looked(5)
-        ticker.add(one, 1)
-        ticker.add(two, 3)
+        timers.add(one, 1)
+        timers.add(two, 3)
         await clock.advance(20)
         assert one.looks == [1, 5, 6, 10]
         assert two.looks == [3, 5]
@@ -70,55 +71,55 @@ class CoarseClock(VirtualClock):
 async def test_deadlines_of_many_share_a_wake_up_within_the_clock_s_resolution() -> None:
     sleeps: list[float] = []
     with CoarseClock(sleeps) as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         many = [Looked() for _ in range(20)]
         for number, looked in enumerate(many):
-            ticker.add(looked, 1 + number / 10)
+            timers.add(looked, 1 + number / 10)
         await clock.advance(10)
         assert {tuple(looked.looks) for looked in many} == {(2.0,), (4.0,)}
         assert len(sleeps) <= 3
         at_once = Looked()
-        ticker.add(at_once, clock.now())
+        timers.add(at_once, clock.now())
         await clock.advance(0)
         assert at_once.looks == [10], "what is due waits for nobody"
 
 
 async def test_look_can_be_asked_for_sooner_but_not_later() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         looked = Looked()
-        ticker.add(looked, 10)
+        timers.add(looked, 10)
         await clock.advance(1)
-        ticker.look_at(looked, 5)
-        ticker.look_at(looked, 7)
+        timers.look_at(looked, 5)
+        timers.look_at(looked, 7)
         await clock.advance(20)
         assert looked.looks == [5]
-        ticker.look_at(looked, 30)
+        timers.look_at(looked, 30)
         await clock.advance(20)
         assert looked.looks == [5, 30]
 
 
 async def test_look_that_is_due_at_once_comes_at_once() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         looked = Looked()
-        ticker.add(looked, NEVER)
+        timers.add(looked, NEVER)
         await clock.advance(1)
         assert not looked.looks
-        ticker.look_at(looked, clock.now())
+        timers.look_at(looked, clock.now())
         await clock.advance(0)
         assert looked.looks == [1]
 
 
 async def test_what_was_discarded_is_not_looked_at() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         gone, stays = Looked(), Looked()
-        ticker.add(gone, 5)
-        ticker.add(stays, 5)
+        timers.add(gone, 5)
+        timers.add(stays, 5)
         await clock.advance(1)
-        ticker.discard(gone)
-        ticker.look_at(gone, 2)
+        timers.discard(gone)
+        timers.look_at(gone, 2)
         await clock.advance(10)
         assert not gone.looks
         assert stays.looks == [5]
@@ -126,13 +127,13 @@ async def test_what_was_discarded_is_not_looked_at() -> None:
 
 async def test_task_ends_when_there_is_nothing_left_and_begins_again() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         for _ in range(3):
             looked = Looked()
-            ticker.add(looked, clock.now() + 5)
+            timers.add(looked, clock.now() + 5)
             await clock.advance(5)
             assert len(looked.looks) == 1
-            ticker.discard(looked)
+            timers.discard(looked)
             await clock.advance(0)
             assert is_idle(LoopState.current())
 
@@ -140,25 +141,25 @@ async def test_task_ends_when_there_is_nothing_left_and_begins_again() -> None:
 async def test_task_ends_when_the_last_one_goes_at_its_own_look() -> None:
     class Leaves(Looked):
         def look(self, now: float) -> tuple[float, bool]:
-            ticker.discard(self)
+            timers.discard(self)
             return NEVER, False
 
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
-        ticker.add(Leaves(), 5)
+        timers = timers_of(clock)
+        timers.add(Leaves(), 5)
         await clock.advance(5)
         assert is_idle(LoopState.current())
 
 
 async def test_task_ends_when_the_last_one_goes_while_it_acts() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
 
         async def leave() -> None:
-            ticker.discard(looked)
+            timers.discard(looked)
 
         looked = Looked(act=leave)
-        ticker.add(looked, 5)
+        timers.add(looked, 5)
         await clock.advance(5)
         assert looked.acts == [5]
         assert is_idle(LoopState.current())
@@ -166,47 +167,47 @@ async def test_task_ends_when_the_last_one_goes_while_it_acts() -> None:
 
 async def test_one_that_is_added_while_the_last_one_goes_is_looked_at() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         first, second = Looked(), Looked()
-        ticker.add(first, 5)
+        timers.add(first, 5)
         await clock.advance(1)
-        ticker.discard(first)
-        ticker.add(second, 3)
+        timers.discard(first)
+        timers.add(second, 3)
         await clock.advance(10)
         assert second.looks == [3]
 
 
 async def test_one_that_waits_when_it_acts_holds_up_nobody_else() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         blocked = [Looked(2, 3, act=anyio.sleep_forever) for _ in range(3)]
         others = [Looked(2, 3, act=anyio.lowlevel.checkpoint) for _ in range(3)]
         for pair in zip(blocked, others, strict=True):
             for looked in pair:
-                ticker.add(looked, 1)
+                timers.add(looked, 1)
         await clock.advance(5)
         for looked in others:
             assert looked.acts == [1, 2, 3]
         for looked in (*blocked, *others):
-            ticker.discard(looked)
+            timers.discard(looked)
         await clock.advance(0)
         assert is_idle(LoopState.current())
 
 
 async def test_deadlines_of_what_has_left_do_not_pile_up() -> None:
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
-        heap: Callable[[], list[Any]] = lambda: ticker._heap  # noqa: E731
+        timers = timers_of(clock)
+        heap: Callable[[], list[Any]] = lambda: timers._heap  # noqa: E731
         stays = Looked()
-        ticker.add(stays, 1000)
+        timers.add(stays, 1000)
         for number in range(1000):
             looked = Looked()
-            ticker.add(looked, 100 + number)
-            ticker.discard(looked)
+            timers.add(looked, 100 + number)
+            timers.discard(looked)
             assert len(heap()) <= 70
         await clock.advance(1000)
         assert stays.looks == [1000]
-        ticker.discard(stays)
+        timers.discard(stays)
         await clock.advance(0)
 
 
@@ -218,15 +219,70 @@ async def test_failure_is_logged_and_ends_neither_the_event_loop_nor_the_next_on
             raise LookupError("look")
 
     with VirtualClock() as clock:
-        ticker = ticker_of(clock)
+        timers = timers_of(clock)
         fails, looked = Fails(), Looked()
-        ticker.add(fails, 1)
+        timers.add(fails, 1)
         await clock.advance(1)
         (record,) = caplog.records
         assert "look" in record.exc_text
-        ticker.discard(fails)
-        ticker.add(looked, 2)
+        timers.discard(fails)
+        timers.add(looked, 2)
         await clock.advance(1)
         assert looked.looks == [2]
-        ticker.discard(looked)
+        timers.discard(looked)
         await clock.advance(0)
+
+
+OUTSIDERS = [RuntimeError, asyncio.CancelledError, GeneratorExit, pytest.fail.Exception]
+
+
+@pytest.mark.parametrize("error", OUTSIDERS)
+@pytest.mark.parametrize("where", ["look", "act"])
+async def test_exception_of_one_leaves_the_deadlines_of_others_alone(
+    error: type[BaseException], where: str, caplog: Any
+) -> None:
+    class Fails(Looked):
+        def look(self, now: float) -> tuple[float, bool]:
+            super().look(now)
+            if where == "look":
+                raise error("sorry")
+            return now + 1, True
+
+        async def act(self) -> None:
+            raise error("sorry")
+
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+        fails, other = Fails(), Looked(2, 3, 4)
+        timers.add(fails, 1)
+        timers.add(other, 1)
+        await clock.advance(4)
+        assert other.looks == [1, 2, 3, 4]
+        assert fails.looks == [1]
+        assert len(caplog.records) == 1
+        timers.discard(other)
+        await clock.advance(0)
+
+
+async def test_act_that_cannot_be_cancelled_holds_up_no_later_deadline() -> None:
+    released = anyio.Event()
+
+    async def stuck() -> None:
+        with anyio.CancelScope(shield=True):
+            await released.wait()
+
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+        first = Looked(act=stuck)
+        timers.add(first, 1)
+        await clock.advance(1)
+        timers.discard(first)
+        await clock.advance(1)
+        later = Looked(4)
+        timers.add(later, 3)
+        await clock.advance(2)
+        assert later.looks == [3, 4]
+        timers.discard(later)
+        released.set()
+        await clock.advance(0)
+        await until(lambda: is_idle(LoopState.current()))

@@ -208,8 +208,8 @@ def test_comments_are_reported_in_order_without_one_leading_space() -> None:
         ({"max_event_size": 1.0}, TypeError, "max_event_size must be an int, not 1.0"),
         ({"max_event_size": True}, TypeError, "max_event_size must be an int, not True"),
         ({"max_event_size": None}, TypeError, "max_event_size must be an int, not None"),
-        ({"max_event_size": 0}, ValueError, "max_event_size must be positive, not 0"),
-        ({"max_event_size": -1}, ValueError, "max_event_size must be positive, not -1"),
+        ({"max_event_size": 0}, ValueError, "max_event_size must be 1 or above, not 0"),
+        ({"max_event_size": -1}, ValueError, "max_event_size must be 1 or above, not -1"),
         ({"on_comment": "print"}, TypeError, "on_comment must be callable, not 'print'"),
     ],
 )

@@ -38,7 +38,7 @@ def texts(excluded: str = "") -> st.SearchStrategy[str]:
 
 event_types = texts("\r\n").filter(lambda text: text not in ("", "error", "open"))
 ids = texts("".join(map(chr, [*range(0x20), 0x7F]))).filter(lambda text: text.strip(" ") == text)
-retries = st.integers(0, 10**18 - 1)
+retries = st.integers(0, 2**31 - 1)
 json_values = st.recursive(
     st.none()
     | st.booleans()

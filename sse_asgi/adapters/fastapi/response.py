@@ -14,8 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
 from ...asgi.content.source import content_factory
-from ...asgi.options import Encode, end_to_end
+from ...asgi.options import Encode
 from ...asgi.serving import check_scope, serve
+from ...headers import end_to_end
 from ...wire import JSONServerSentEvent, ServerSentEvent
 from .events import EventTypes
 

@@ -20,10 +20,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import CloseReason, Connection, Notice, StreamOptions
 from ...asgi.content.source import check_content
-from ...asgi.options import end_to_end
 from ...asgi.serving import check_scope, serve
 from ...asgi.session.control import StreamControl
 from ...errors import SendTimeout
+from ...headers import end_to_end
 from ...wire import Compression
 from .event import JSONServerSentEvent, ServerSentEvent, ensure_bytes
 from .status import AppStatus, ExitListener

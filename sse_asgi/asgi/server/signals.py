@@ -4,6 +4,9 @@
 ``loop.add_signal_handler`` and ``anyio.open_signal_receiver`` take the signal away, and the server
 never ends. Handlers are set when the first stream opens, in the main thread, and put back when the
 last one ends.
+
+A handler may outlive its purpose: somebody may keep it and set it again later, a program may drop
+its event loop without a word, and a forked process inherits it. Such a handler only forwards.
 """
 
 from __future__ import annotations
@@ -12,27 +15,32 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, Final
+from weakref import WeakMethod
 
-__all__ = ["SignalChain", "default_action"]
+__all__ = ["STOP_SIGNALS", "SignalChain", "default_action"]
 
-STOP_SIGNALS = tuple(
+STOP_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
 )
 
-Handler = Callable[[int, FrameType | None], Any]
+Notify = Callable[[int, bool], None]
+Reference = Callable[[], Notify | None]
 
 
 class SignalChain:
     """Puts itself before the handlers of the stop signals.
 
-    :param notify: called, inside the signal handler, with the signal's number and whether nobody
-        else handles it: then its default action is ours to take (see :func:`default_action`)
+    :param notify: called inside the signal handler with the signal's number and whether nobody else
+        handles the signal: then its default action is ours to take (see :func:`default_action`). A
+        bound method is held weakly, since the process keeps its handlers
     """
 
-    def __init__(self, notify: Callable[[int, bool], None]) -> None:
-        self._notify = notify
+    def __init__(self, notify: Notify) -> None:
+        is_method = hasattr(notify, "__self__")
+        self._notify: Reference = WeakMethod(notify) if is_method else lambda: notify
         self._links: list[_Link] = []
 
     def install(self) -> None:
@@ -45,23 +53,26 @@ class SignalChain:
             if handler in (None, signal.SIG_IGN) or self._is_ours(handler):
                 continue
             link = _Link(number, handler, self._notify)
-            signal.signal(number, link.handle)
-            self._links.append(link)
+            with suppress(ValueError):  # the main thread of a subinterpreter may not
+                signal.signal(number, link.handle)
+                self._links.append(link)
 
-    def remove(self, *, loop_is_ending: bool = False) -> None:
-        """Put the former handlers back, where nobody else has come before us.
-
-        :param loop_is_ending: the event loop's own handlers are to go, too
-        """
+    def remove(self) -> None:
+        """Put the former handlers back, where nobody else has come before us."""
         for link in reversed(self._links):
             link.cut()
             if signal.getsignal(link.number) == link.handle:
-                former = _living(link.former)
-                if loop_is_ending and _is_runner_handler(former):
-                    # It would have been taken away before, had we not stood in its place.
-                    former = signal.default_int_handler
-                signal.signal(link.number, former)
+                with suppress(ValueError):  # not the main thread: the link forwards from now on
+                    signal.signal(link.number, _living(link.former))
         self._links.clear()
+
+    @property
+    def stands_before_runner(self) -> bool:
+        """Whether a handler of :class:`asyncio.Runner` is kept from its place.
+
+        The runner puts its handler back at the end of a run only where it still finds it.
+        """
+        return any(_is_runner_handler(link.former) for link in self._links)
 
     def _is_ours(self, handler: Any) -> bool:
         return any(handler == link.handle for link in self._links)
@@ -70,35 +81,44 @@ class SignalChain:
 class _Link:
     """One handler of ours before a former one."""
 
-    def __init__(self, number: int, former: Any, notify: Callable[[int, bool], None]) -> None:
+    def __init__(self, number: int, former: Any, notify: Reference) -> None:
         self.number = number
         self.former = former
-        self._notify: Callable[[int, bool], None] | None = notify
+        self._notify: Reference | None = notify
+        self._process = os.getpid()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        notify = self._notify
-        unhandled = self.former == signal.SIG_DFL
+        notify = None if self.only_forwards or self._notify is None else self._notify()
+        former = _living(self.former)
+        unhandled = former == signal.SIG_DFL
         if notify is not None:
             notify(number, unhandled)
         elif unhandled:
             default_action(number)
-        if callable(self.former) and not _is_event_loop_handler(self.former):
-            self.former(number, frame)
+        if callable(former) and not _is_event_loop_handler(former):
+            former(number, frame)
 
     def cut(self) -> None:
         """Only forward from now on: somebody may have kept this handler to call it later."""
         self._notify = None
 
     @property
-    def is_cut(self) -> bool:
-        """Whether it only forwards."""
-        return self._notify is None
+    def only_forwards(self) -> bool:
+        """Whether the streams behind it are gone, or live in the process that forked this one."""
+        notify = self._notify
+        return notify is None or notify() is None or self._process != os.getpid()
 
 
 def _living(handler: Any) -> Any:
-    """Skip links that only forward: whoever came before us put one back when we had gone."""
-    while isinstance(link := getattr(handler, "__self__", None), _Link) and link.is_cut:
+    """Skip handlers whose time is over: our links that only forward, and a runner's after its run.
+
+    Somebody who came before us may have put one back when we had gone.
+    """
+    while isinstance(link := getattr(handler, "__self__", None), _Link) and link.only_forwards:
         handler = link.former
+    if _is_runner_handler(handler) and handler.keywords["main_task"].done():
+        # The runner would have taken it away, had we not stood in its place.
+        return signal.default_int_handler
     return handler
 
 
@@ -111,7 +131,7 @@ def default_action(number: int) -> None:
 def _is_runner_handler(handler: Any) -> bool:
     """Recognise what :class:`asyncio.Runner` puts in the place of Python's own SIGINT handler."""
     owner = type(getattr(getattr(handler, "func", None), "__self__", None))
-    return owner.__module__ == "asyncio.runners"
+    return owner.__module__ == "asyncio.runners" and "main_task" in getattr(handler, "keywords", ())
 
 
 def _is_event_loop_handler(handler: Any) -> bool:

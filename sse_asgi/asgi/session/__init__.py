@@ -11,12 +11,12 @@ How a stream goes::
 Four verbs end a stream. All of them are :class:`~.control.StreamControl`'s, which is all that the
 timers, the pump, the shutdown, the limits and the adapters hold of it:
 
-=======================  =======================================================================
+=======================  ======================================================================
 ``stop(reason)``         ask: give the content the notice and its grace, then ``end``
 ``end(reason, error)``   interrupt the content now; of several reasons the first one holds
 ``abort()``              cut the client's connection, where the server lets us
 ``close()``              let go of timers and loop; may be called again
-=======================  =======================================================================
+=======================  ======================================================================
 
 However the content ends, the server's task then does five things, in this order: it closes the
 content, sends a last block, sends the final body, calls ``on_close``, and only then raises the
@@ -29,9 +29,9 @@ open when it began, with no scope of ours in between. Content may hold scopes of
 content's event with the server's ``send`` is thrown into the content at its ``yield``, as if the
 content itself had waited there. If it was the content's own (a timeout of its own, a failed child),
 its scope takes it back and the stream goes on or ends like any other; if not, it comes out again.
-No scope bounds the clean-up, either: the timers interrupt it when ``cleanup_timeout`` is over.
+No scope bounds the clean-up either: the timers interrupt it when ``cleanup_timeout`` is over.
 
-Modules: :mod:`.session` (the tasks), :mod:`.control` (the end), :mod:`.deadlines` (the clock, pure),
+Modules: :mod:`.session` (the tasks), :mod:`.control` (the end), :mod:`.deadlines` (the clock),
 :mod:`.writer` (the one caller of ``send``), :mod:`.delivery` (content that the pump writes),
 :mod:`.coding`, :mod:`.farewell`.
 """

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ...wire import Compressor, new_compressor
 
 if TYPE_CHECKING:
+    from ...headers import Headers
     from ..connection import Connection
     from ..options import StreamOptions
-    from .writer import Headers
 
 __all__ = ["negotiate"]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
-from ...runtime.tasks import Main, in_context, is_cancelled_here
+from ...runtime.eventloop import is_cancellation, this_task
+from ...runtime.tasks import Main, in_context
 from ..connection import request_name
 from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..connection import Connection
     from ..loop import LoopState
     from ..options import StreamOptions
-    from ..types import Send
+    from ..types import Receive, Send
 
 __all__ = ["MayStop", "StreamControl"]
 
@@ -55,6 +56,7 @@ class StreamControl:
         "options",
         "outcome",
         "owner",
+        "receive",
         "tasks",
         "writer",
     )
@@ -63,6 +65,7 @@ class StreamControl:
         self,
         options: StreamOptions,
         connection: Connection,
+        receive: Receive,
         send: Send,
         loop: LoopState,
         owner: object = None,
@@ -72,6 +75,7 @@ class StreamControl:
         self.loop = loop
         self.options = options
         self.connection = connection
+        self.receive = receive
         websocket = connection.scope["type"] == "websocket"
         headers, compressor = negotiate(options, connection)
         self.writer = ResponseWriter(
@@ -141,7 +145,7 @@ class StreamControl:
     def abort(self) -> None:
         """Cut the connection of a client that has stopped reading, where the server lets us."""
         self.writer.close()
-        abort_connection(self.writer.send)
+        abort_connection(self.writer.send, self.receive, self.connection.scope)
 
     def close(self) -> None:
         """Let go of the timers and the loop. May be called again."""
@@ -264,13 +268,14 @@ class StreamControl:
 
     async def act(self) -> None:
         """Send the head, or a keep-alive, in the context of the request. Raises nothing."""
+        task = this_task()
         with anyio.CancelScope() as self._acting:
             try:
                 await in_context(self._context, self._write_due())
             except BaseException as exc:
-                if is_cancelled_here(exc):
-                    raise
                 self.broken(exc)
+                if is_cancellation(exc, task) or isinstance(exc, KeyboardInterrupt | SystemExit):
+                    raise
         self._acting = None
 
     async def _write_due(self) -> Any:

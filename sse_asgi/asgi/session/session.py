@@ -21,7 +21,6 @@ from ..connection import Connection
 from ..content.ready import is_ready_content
 from ..content.source import check_content, close_content, open_content, unclosed
 from ..outcome import CloseReason
-from ..types import Receive
 from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
@@ -41,12 +40,11 @@ STUCK_TIMEOUT: Final = 0.1
 class Session:
     """Streams the content that ``make`` gives for the connection of ``control``."""
 
-    __slots__ = ("_content", "_items", "_make", "_receive", "control")
+    __slots__ = ("_content", "_items", "_make", "control")
 
-    def __init__(self, make: ContentMaker, control: StreamControl, receive: Receive) -> None:
+    def __init__(self, make: ContentMaker, control: StreamControl) -> None:
         self.control = control
         self._make = make
-        self._receive = receive
         self._content: Any = None
         self._items: Any = None
 
@@ -238,7 +236,7 @@ class Session:
         reason = CloseReason.CLIENT_GONE
         error: Exception | None = None
         try:
-            while (await self._receive())["type"] not in DISCONNECTS:
+            while (await control.receive())["type"] not in DISCONNECTS:
                 await checkpoint()  # the request's body: of no interest any more
         except OSError:
             pass

@@ -26,13 +26,13 @@ from ...errors import Refusal
 from ...wire.batch import EncodedBatch, batch_of
 
 if TYPE_CHECKING:
+    from ...headers import Headers
     from ...wire import Compressor
     from ..content.ready import ReadyContent
     from ..types import Send
 
-__all__ = ["ClientGone", "Headers", "ResponseWriter", "WriterState"]
+__all__ = ["ClientGone", "ResponseWriter", "WriterState"]
 
-Headers = list[tuple[bytes, bytes]]
 
 OF_EVERY_ANSWER: Final = frozenset(
     {b"vary", b"access-control-allow-origin", b"access-control-allow-credentials"}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import Protocol
 
-from ..bounds import check_age, check_count
+from ... import checks
 from .entry import Entry, Position
 
 __all__ = ["History", "Topic", "View"]
@@ -63,9 +63,9 @@ class History:
         complete: bool = True,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        check_count("max_events", max_events)
-        check_count("max_bytes", max_bytes)
-        check_age(max_age)
+        checks.integer("max_events", max_events, least=1)
+        checks.integer("max_bytes", max_bytes, least=1)
+        checks.optional_seconds("max_age", max_age, none="no limit")
         self.lock = threading.Lock()
         self.complete = complete
         self.epoch: str | None = None

@@ -11,6 +11,7 @@ import pytest
 
 from sse_asgi import CloseReason, EventStream, StreamSummary
 from sse_asgi.asgi.loop import LoopState
+from sse_asgi.asgi.server import stop_flag
 from sse_asgi.asgi.server.stop_flag import ServerState, find_servers
 from sse_asgi.testing import VirtualClock, settle
 from tests.harness import only, serving
@@ -215,3 +216,76 @@ async def test_server_that_stops_is_heard_once_while_another_goes_on() -> None:
             tasks.cancel_scope.cancel()
     assert [summary.reason for summary in closed] == [CloseReason.SERVER_STOPPING] * 2
     assert only(closed[:1]).events == 1
+
+
+async def test_server_that_starts_after_the_first_stream_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stop_flag, "_SHARE", 0)  # a virtual clock leaves no time for a search
+    closed: list[StreamSummary] = []
+    stream = EventStream(waiting, on_close=closed.append)
+    early, late = uvicorn(), uvicorn()
+    with VirtualClock() as clock:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(early.serve, anyio.sleep_forever)
+            await settle()
+            async with serving(stream):
+                await clock.advance(1)
+                tasks.start_soon(late.serve, anyio.sleep_forever)
+                await settle()
+                async with serving(stream) as served:
+                    await clock.advance(0.4)
+                    late.should_exit = True
+                    await clock.advance(0.4)
+                    await served.returned()
+            tasks.cancel_scope.cancel()
+    assert closed[0].reason is CloseReason.SERVER_STOPPING
+
+
+async def test_stream_of_the_next_server_is_not_ended_by_the_notice_of_the_last() -> None:
+    closed: list[StreamSummary] = []
+    stream = EventStream(waiting, on_close=closed.append)
+    with VirtualClock() as clock:
+        async with anyio.create_task_group() as tasks:
+            stopping = uvicorn()
+            tasks.start_soon(stopping.serve, anyio.sleep_forever)
+            await settle()
+            async with serving(stream) as served:
+                await clock.advance(1)
+                stopping.should_exit = True
+                await clock.advance(0.2)
+                await served.returned()
+            tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(uvicorn().serve, anyio.sleep_forever)
+            await settle()
+            async with serving(stream) as served:
+                await clock.advance(1)
+                assert not served.task.done
+            tasks.cancel_scope.cancel()
+    assert [summary.reason for summary in closed] == [
+        CloseReason.SERVER_STOPPING,
+        CloseReason.CLIENT_GONE,
+    ]
+
+
+async def test_search_among_many_tasks_looks_at_a_few_of_each_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[object] = []
+    frames = stop_flag._frames
+
+    def counted(coroutine: Any) -> Any:
+        searched.append(coroutine)
+        return frames(coroutine)
+
+    monkeypatch.setattr(stop_flag, "_frames", counted)
+    server = uvicorn()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(500):
+            tasks.start_soon(anyio.sleep_forever)
+        tasks.start_soon(server.serve, anyio.sleep_forever)
+        await settle()
+        assert len(found()) == 1
+        assert len(searched) < 50
+        tasks.cancel_scope.cancel()

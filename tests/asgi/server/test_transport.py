@@ -29,6 +29,8 @@ class Transport:
 class RequestResponseCycle:
     """uvicorn's: its ``send`` is what the app gets."""
 
+    __module__ = "uvicorn.protocols.http.h11_impl"
+
     def __init__(self, transport: Any) -> None:
         self.transport = transport
 
@@ -38,6 +40,8 @@ class RequestResponseCycle:
 
 class Stage:
     """One of hypercorn's: it passes on to the next one's method."""
+
+    __module__ = "hypercorn.protocol"
 
     def __init__(self, **attributes: Any) -> None:
         vars(self).update(attributes)
@@ -49,8 +53,16 @@ class Stage:
         """Take a message: this is what the app gets."""
 
 
+class HTTPStream(Stage):
+    """One request and its response."""
+
+    __module__ = "hypercorn.protocol.http_stream"
+
+
 class H11Protocol(Stage):
     """HTTP/1.1: one connection, one stream at a time."""
+
+    __module__ = "hypercorn.protocol.h11"
 
 
 class H2Protocol(Stage):
@@ -64,6 +76,18 @@ class Middleware:
         self.send = send
 
     async def send_on(self, message: Any) -> None:
+        """Take a message."""
+
+
+class Callable:
+    """An object that is itself the ``send`` which wraps another."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __call__(self, message: Any) -> None:
         """Take a message."""
 
 
@@ -92,6 +116,8 @@ WRAPPERS: list[Any] = [
     lambda send: partial(lambda send, message: send(message), send),
     lambda send: partial(lambda message, inner: inner(message), inner=send),
     lambda send: Middleware(send).send_on,
+    Callable,
+    lambda send: Callable(Callable(Middleware(Callable(wrapped_in_a_closure(send))).send_on)),
     lambda send: wrapped_in_a_closure(partial(Middleware(wrapped_in_a_closure(send)).send_on)),
 ]
 
@@ -105,7 +131,7 @@ def test_uvicorn_s_transport_is_aborted_through_any_wrapper(wrap: Any) -> None:
 
 def hypercorn_send(protocol: type[Stage], **server: Any) -> Any:
     tcp_server = Stage(**server)
-    return Stage(send=protocol(send=tcp_server.handle).handle).app_send
+    return HTTPStream(send=protocol(send=tcp_server.handle).handle).app_send
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
@@ -135,6 +161,37 @@ def test_hypercorn_s_connection_on_trio_is_closed() -> None:
             assert await theirs.receive_some() == b""
 
     trio.run(main)
+
+
+class Statistics:
+    """A client of the application's own, which keeps its transport as uvicorn does."""
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+
+    def count(self) -> None:
+        """Count a message."""
+
+
+def test_transport_of_a_stranger_is_left_alone() -> None:
+    strange, ours = Statistics(), Transport()
+    count, send = strange.count, RequestResponseCycle(ours).send
+
+    async def counting_send(message: Any) -> None:
+        count()
+        await send(message)
+
+    assert abort_connection(counting_send)
+    assert ours.aborted == 1
+    assert not abort_connection(strange.count)
+    assert strange.transport.aborted == 0
+
+
+def test_connection_is_found_behind_receive_where_send_leads_nowhere() -> None:
+    transport = Transport()
+    cycle = RequestResponseCycle(transport)
+    assert abort_connection(bare_send, wrapped_in_a_closure(cycle.send))
+    assert transport.aborted == 1
 
 
 async def bare_send(message: Any) -> None:
@@ -179,12 +236,12 @@ def test_transport_that_cannot_be_aborted_is_no_error() -> None:
     assert not abort_connection(RequestResponseCycle(broken).send)
 
 
-class Server(Peer):
+class Server(Peer, RequestResponseCycle):
     """A peer with a transport, as uvicorn's cycle has it."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.transport = Transport()
+        Peer.__init__(self, **options)
+        self.transport: Any = Transport()
 
 
 async def content() -> AsyncIterator[str]:

@@ -249,7 +249,7 @@ async def test_server_that_stops_already_gets_the_farewell_alone() -> None:
     try:
         peer = await serve(posted.app)
     finally:
-        LoopState.current().shutdown._noticed_at = float("-inf")
+        LoopState.current().shutdown.withdraw()
     assert peer.body.endswith(FAREWELL)
     assert posted.log == ["closed", "reported"]
     assert posted.reason is CloseReason.SERVER_STOPPING

@@ -12,8 +12,8 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from .... import checks
 from ....errors import PublishError
-from ...bounds import check_age, check_count
 from ...log.backend import Page
 from ...log.entry import Position
 from ...log.history import History
@@ -23,7 +23,7 @@ from .endpoint import Address
 from .follower import Follower
 from .lease import Backoff, SharedLink
 from .log import Log
-from .options import check_name, check_seconds, credentials, tls_context
+from .options import check_name, credentials, tls_context
 from .page_cache import PAGE_SIZE, Pages
 
 __all__ = ["RedisBackend"]
@@ -94,12 +94,12 @@ class RedisBackend:
     ) -> None:
         address = Address.parse(url)
         check_name(name)
-        check_count("max_events", max_events)
-        check_age(max_age)
-        check_count("memory_events", memory_events)
-        check_count("memory_bytes", memory_bytes)
-        check_seconds("publish_timeout", publish_timeout, 0.05, _MAX_PUBLISH_TIMEOUT)
-        check_seconds("block", block, 0.05, _MAX_BLOCK)
+        checks.integer("max_events", max_events, least=1)
+        checks.optional_seconds("max_age", max_age, none="no limit")
+        checks.integer("memory_events", memory_events, least=1)
+        checks.integer("memory_bytes", memory_bytes, least=1)
+        checks.seconds("publish_timeout", publish_timeout, least=0.05, most=_MAX_PUBLISH_TIMEOUT)
+        checks.seconds("block", block, least=0.05, most=_MAX_BLOCK)
         username, password = credentials(username, password)
         sentinels = credentials(sentinel_username, sentinel_password, "sentinel_")
         if address.kind != "sentinel" and any(sentinels):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from math import isfinite
 from os import PathLike, fspath
 
-__all__ = ["Credentials", "check_name", "check_seconds", "credentials", "tls_context"]
+from ....checks import text
+
+__all__ = ["Credentials", "check_name", "credentials", "tls_context"]
 
 Credentials = tuple[str | None, str | None]
 """A user's name and password."""
@@ -40,22 +41,9 @@ def check_name(name: object) -> None:
     :raises TypeError: it is not a string
     :raises ValueError: it is empty, or has braces, which say what a cluster keeps together
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, not {name!r}")
+    name = text("name", name)
     if not name or not name.isprintable() or "{" in name or "}" in name:
         raise ValueError(f"name must be printable text without braces, not {name!r}")
-
-
-def check_seconds(name: str, value: object, least: float, most: float) -> None:
-    """Refuse what is no number of seconds between the bounds.
-
-    :raises TypeError: it is not a number
-    :raises ValueError: it is out of bounds
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not isfinite(value) or not least <= value <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g} seconds, not {value!r}")
 
 
 def credentials(username: str | None, password: str | None, prefix: str = "") -> Credentials:

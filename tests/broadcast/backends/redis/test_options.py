@@ -69,7 +69,7 @@ def test_other_urls_are_refused(url: str, rule: str) -> None:
     [
         ({"name": ""}, ValueError, "name must be printable"),
         ({"name": "a{b"}, ValueError, "name must be .* without braces"),
-        ({"name": 1}, TypeError, "name must be a string"),
+        ({"name": 1}, TypeError, "name must be a str"),
         ({"max_events": 0}, ValueError, "max_events must be 1 or above"),
         ({"max_events": 1.5}, TypeError, "max_events must be an int"),
         ({"max_age": 0}, ValueError, "max_age must be above 0"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_asgi.wire.compression.choice import preferred_codings
+from sse_asgi.wire.negotiation import preferred_codings
 
 OFFERED = ("gzip", "zstd", "br")
 
