@@ -9,7 +9,7 @@ import anyio
 
 from ..headers import Fields, decoded, header
 
-__all__ = ["Connection", "Fields", "Notice"]
+__all__ = ["Connection", "Fields", "Notice", "request_name"]
 
 
 class Notice:
@@ -138,3 +138,12 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection {self.method} {self.scope.get('path')}>"
+
+
+def request_name(connection: Connection) -> str:
+    """Return method and path of the request, for one line of a log.
+
+    The path is decoded, so that a client could write line ends, and so lines, into it.
+    """
+    name = f"{connection.method} {connection.scope.get('path')}"
+    return name if name.isprintable() else name.encode("unicode_escape").decode()

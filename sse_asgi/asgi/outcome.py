@@ -1,11 +1,13 @@
-"""How a stream ended."""
+"""Why a stream ended: the first reason holds."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["CloseReason", "StreamSummary"]
+from ..errors import Refusal
+
+__all__ = ["CloseReason", "Outcome", "StreamSummary"]
 
 
 class CloseReason(Enum):
@@ -28,7 +30,7 @@ class CloseReason(Enum):
 
 
 class StreamSummary(NamedTuple):
-    """What ``on_close`` is told of a stream.
+    """The account of one stream that ``on_close`` gets.
 
     :param reason: why it ended
     :param events: how many events were sent
@@ -42,3 +44,51 @@ class StreamSummary(NamedTuple):
     bytes: int
     seconds: float
     error: BaseException | None = None
+
+
+class Outcome:
+    """Holds why one stream ends. The first reason holds, and the error that came with it."""
+
+    __slots__ = ("error", "is_handled", "is_told", "reason", "stopping")
+
+    def __init__(self) -> None:
+        self.reason: CloseReason | None = None
+        """Why the stream ends, or None while nothing ends it."""
+        self.error: BaseException | None = None
+        """The exception behind the reason."""
+        self.stopping = CloseReason.COMPLETED
+        """The reason that will hold when the content comes to its end."""
+        self.is_told = False
+        """The last block was made; an interruption may come before the final body."""
+        self.is_handled = False
+        """The error is the program's own business now: ``on_error`` took it, or it was refused."""
+
+    def first(self, reason: CloseReason, error: BaseException | None = None) -> bool:
+        """Note why the stream ends. Returns False, and notes nothing, if that is known already."""
+        if self.reason is not None:
+            return False
+        self.reason, self.error = reason, error
+        return True
+
+    def fail(self, error: BaseException, *, started: bool) -> bool:
+        """Note that the stream ends with ``error``; False: a reason is known already.
+
+        :param started: the response's head is out, so that a refusal comes too late
+        """
+        refused = isinstance(error, Refusal) and not started
+        return self.first(CloseReason.REFUSED if refused else CloseReason.ERROR, error)
+
+    def replace_refusal(self, error: Exception) -> None:
+        """Note that the refusal could not be sent: the request ends with ``error`` instead."""
+        self.reason, self.error, self.is_handled = CloseReason.ERROR, error, False
+
+    @property
+    def unhandled(self) -> BaseException | None:
+        """The exception that the application must raise at last."""
+        return None if self.is_handled else self.error
+
+    def summary(self, *, events: int, size: int, seconds: float) -> StreamSummary:
+        """Return the account for ``on_close``."""
+        reason = self.reason or CloseReason.COMPLETED
+        error = self.error if reason is CloseReason.ERROR else None
+        return StreamSummary(reason, events, size, seconds, error)

@@ -14,6 +14,7 @@ from .loop import LoopState
 from .options import StreamOptions
 from .reconnect import is_done
 from .session.coding import negotiate
+from .session.control import MayStop, StreamControl
 from .session.session import ContentMaker, Session
 from .session.writer import ClientGone, ResponseWriter
 from .types import Receive, Send
@@ -42,10 +43,17 @@ def serve(
     receive: Receive,
     send: Send,
     owner: object = None,
-    new_session: Callable[..., Session] = Session,
+    *,
     loop: LoopState | None = None,
+    on_open: Callable[[StreamControl], object] | None = None,
+    may_stop: MayStop | None = None,
 ) -> Coroutine[Any, Any, None]:
-    """Return what answers one request with the content that ``make`` gives for it."""
+    """Return the coroutine that answers one request with the content that ``make`` gives for it.
+
+    :param owner: the application, whose streams can be stopped together
+    :param on_open: called with the control of the stream before it begins, if there is one
+    :param may_stop: asked before the stream is stopped for a reason; False: it goes on
+    """
     if not _takes_response(connection.scope):
         return _deny(send)
     if is_done(connection):
@@ -53,7 +61,10 @@ def serve(
     if connection.method == "HEAD":
         return _answer_head(options, connection, send)
     loop = loop or LoopState.current()
-    return new_session(make, options, connection, receive, send, owner, loop).run()
+    control = StreamControl(options, connection, receive, send, loop, owner, may_stop)
+    if on_open is not None:
+        on_open(control)
+    return Session(make, control).run()
 
 
 async def _answer_head(options: StreamOptions, connection: Connection, send: Send) -> None:

@@ -96,8 +96,8 @@ class Hub:
     ) -> str:
         """Publish from a program or a thread without an event loop, and return the event's ID.
 
-        It is for Celery, cron, scripts and synchronous views, and needs no preparation. If the backend has to run and runs nowhere in this process, a
-        thread runs it from then on.
+        It is for Celery, cron, scripts and synchronous views, and needs no preparation. If the
+        backend has to run and runs nowhere in this process, a thread runs it from then on.
 
         :param timeout: seconds to wait for the log, which a hub in memory never does
         :raises RuntimeError: the hub runs in the event loop of this very thread

@@ -5,20 +5,33 @@ asyncio that group would be most of a connection's cost, and its cancellation is
 ``await``, so that a ``finally`` in the content could not wait for anything. There it is one plain
 task beside ours and one :meth:`asyncio.Task.cancel`: the content's clean-up may wait, for a bounded
 time.
+
+A plain cancellation does not know anyio's shields, which content relies on for a transaction, and
+anyio itself for ``to_thread.run_sync``. So an interruption waits until the task has left them.
 """
 
 from __future__ import annotations
 
+import sys
 from asyncio import CancelledError, Task, current_task, sleep, wait
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 import anyio
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["AnyioTaskPair", "AsyncioTaskPair", "Main", "TaskPair"]
+__all__ = [
+    "AnyioTaskPair",
+    "AsyncioTaskPair",
+    "Main",
+    "TaskPair",
+    "in_context",
+    "uncalled_for",
+]
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 
@@ -27,44 +40,64 @@ class TaskPair(Protocol):
     """Runs one coroutine in the caller's task and perhaps another beside it."""
 
     async def run(self, main: Main) -> None:
-        """Run ``main`` here, and what it starts beside itself for as long.
+        """Run ``main`` here, and the coroutine that it starts beside itself for as long.
 
         Returns when both have ended. A cancellation from outside is raised; an interruption is not.
         """
 
     def start(self, beside: Main) -> None:
-        """Run ``beside`` in a task of its own while ``main`` runs, unless one is there already."""
+        """Run ``beside`` in another task while ``main`` runs, unless one does so already."""
 
-    def interrupt(self) -> None:
-        """Cancel ``main`` where it waits. Calling it again cancels its clean-up."""
+    def interrupt(self, *, pierce: bool = False) -> None:
+        """Cancel ``main`` where it waits, once it has left anyio's shields.
+
+        Calling it again cancels the clean-up of ``main``. Before :meth:`run` it counts for the run.
+
+        :param pierce: cancel it at once, where a shield does not hinder that
+        """
 
     @property
     def is_cancelled(self) -> bool:
         """Whether ``main``, if it still goes on, does so although it was cancelled."""
 
+    @property
+    def cancelled_calls(self) -> Callable[[], object]:
+        """The cheapest function that tells the same to a loop of many events."""
+
 
 class AnyioTaskPair:
     """A :class:`TaskPair` on an anyio task group. Neither coroutine may raise."""
 
-    __slots__ = ("_alone", "_tasks")
+    __slots__ = ("_alone", "_early", "_tasks")
+
+    cancelled_calls: Callable[[], object] = int
+    """Returns 0: every ``await`` of a task that goes on although it was cancelled raises."""
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
         self._alone = True
+        self._early = False
 
     async def run(self, main: Main) -> None:
         self._alone = True
-        async with anyio.create_task_group() as self._tasks:
-            await main()
-            self._tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                if self._early:
+                    self._tasks.cancel_scope.cancel()
+                await main()
+                self._tasks.cancel_scope.cancel()
+        finally:
+            self._tasks = None  # nothing can be started in it any more
 
     def start(self, beside: Main) -> None:
         if self._alone and self._tasks is not None:
             self._alone = False
             self._tasks.start_soon(beside)
 
-    def interrupt(self) -> None:
-        if self._tasks is not None:
+    def interrupt(self, *, pierce: bool = False) -> None:
+        if self._tasks is None:
+            self._early = True
+        else:
             self._tasks.cancel_scope.cancel()
 
     @property
@@ -78,30 +111,35 @@ class AsyncioTaskPair:
     The task beside it is made in the next turn of the event loop: a short stream has ended before.
     """
 
-    __slots__ = ("_beside", "_cancelling", "_interrupts", "_task")
+    __slots__ = ("_beside", "_cancelling", "_early", "_interrupts", "_outer", "_task", "_waits_for")
 
     def __init__(self) -> None:
         self._task: Task[Any] | None = None
         self._beside: Task[None] | None = None
         self._interrupts = 0
         self._cancelling = 0
+        self._early = False
+        self._outer: Any = None
+        """The anyio scope around the run: a shield further out is nothing to us."""
+        self._waits_for: object = None
+        """The future, within a shield, after which the interruption tries again."""
 
     async def run(self, main: Main) -> None:
         task = current_task()
         assert task is not None
         self._cancelling = task.cancelling()
         self._task = task
+        self._outer = _anyio_scope(task)
+        if self._early:
+            self.interrupt()
         try:
             await main()
             if self._interrupts:
                 await sleep(0)  # takes a cancellation that main did not wait for
-        except CancelledError as exc:
+        except CancelledError:
             interrupted = self._withdraw(task)
-            if task.cancelling() > self._cancelling:
+            if task.cancelling() > self._cancelling or not interrupted:
                 raise
-            if not interrupted:
-                message = "the content raised CancelledError although nobody cancelled it"
-                raise RuntimeError(message) from exc
         finally:
             self._withdraw(task)
             beside, self._beside = self._beside, None
@@ -116,18 +154,48 @@ class AsyncioTaskPair:
         if self._task is not None and self._beside is None:
             self._beside = self._task.get_loop().create_task(beside())
 
-    def interrupt(self) -> None:
-        if self._task is not None:
+    def interrupt(self, *, pierce: bool = False) -> None:
+        task = self._task
+        if task is None:
+            self._early = True
+        elif not pierce and _is_shielded(task, self._outer):
+            self._try_again(task)
+        else:
             self._interrupts += 1
-            self._task.cancel()
+            task.cancel()
+
+    def _try_again(self, task: Task[Any]) -> None:
+        """Interrupt when the task has waited for the future that it waits for now."""
+        if self._waits_for is not None:
+            return
+        future = getattr(task, "_fut_waiter", None)
+        if future is not None:
+            # Called after the task has gone on, and waits again, or has ended.
+            self._waits_for = future
+            future.add_done_callback(self._again)
+        else:
+            self._waits_for = self
+            task.get_loop().call_soon(self._again, self)
+
+    def _again(self, waited_for: object) -> None:
+        if self._waits_for is waited_for:
+            self._waits_for = None
+            self.interrupt()
 
     @property
     def is_cancelled(self) -> bool:
         return self._task is not None and self._task.cancelling() > self._cancelling
 
+    @property
+    def cancelled_calls(self) -> Callable[[], object]:
+        task = self._task
+        if task is not None and not self._cancelling:
+            return task.cancelling
+        return lambda: self.is_cancelled
+
     def _withdraw(self, task: Task[Any]) -> bool:
         """Take our own cancellations off the task's count, so that only those of others remain."""
-        self._task = None
+        self._task = self._outer = self._waits_for = None
         interrupts, self._interrupts = self._interrupts, 0
         for _ in range(interrupts):
             task.uncancel()
@@ -139,3 +207,75 @@ async def _end(task: Task[None]) -> None:
     await sleep(0)
     if not task.done():
         await wait((task,), timeout=1)
+
+
+# -- anyio's scopes on asyncio, read and never changed ---------------------------------------------
+
+
+def _anyio_scope(task: Task[Any]) -> Any:
+    """Return the innermost anyio scope in which ``task`` is, or None."""
+    backend = sys.modules.get("anyio._backends._asyncio")
+    try:
+        # As a lookup in the mapping itself, which is weak, at a third of the cost.
+        state = backend._task_states.data.get(ref(task))  # type: ignore[union-attr]
+        return None if state is None else state.cancel_scope
+    except AttributeError:  # another anyio: then shields are pierced
+        return None
+
+
+def _is_shielded(task: Task[Any], outer: object) -> bool:
+    """Tell whether ``task`` is in a shielded anyio scope within ``outer``."""
+    scope = _anyio_scope(task)
+    while scope is not None and scope is not outer:
+        if scope.shield:
+            return True
+        scope = getattr(scope, "_parent_scope", None)
+    return False
+
+
+# -- stray cancellations ---------------------------------------------------------------------------
+
+
+def uncalled_for(error: BaseException) -> BaseException:
+    """Return the error that stands for ``error``: a cancellation that nobody asked for is one."""
+    if not isinstance(error, CancelledError):
+        return error
+    stray = RuntimeError("the content raised CancelledError although nobody cancelled it")
+    stray.__cause__ = error
+    return stray
+
+
+# -- the context of a request ----------------------------------------------------------------------
+
+
+class _InContext:
+    """Awaits a coroutine, each step of which runs in a context that is not the task's."""
+
+    __slots__ = ("_context", "_coroutine")
+
+    def __init__(self, context: Context, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._context = context
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        run, coroutine = self._context.run, self._coroutine
+        try:
+            waits_for = run(coroutine.send, None)
+            while True:
+                try:
+                    value = yield waits_for
+                except BaseException as exc:
+                    waits_for = run(coroutine.throw, exc)
+                else:
+                    waits_for = run(coroutine.send, value)
+        except StopIteration as done:
+            return done.value
+
+
+def in_context(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return an awaitable that runs ``coroutine`` in ``context``, or just as it is without one.
+
+    A task that works for many requests does the work of each in that request's context, where its
+    ID, its trace and its user are.
+    """
+    return coroutine if context is None else _InContext(context, coroutine)

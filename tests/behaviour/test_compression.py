@@ -187,10 +187,8 @@ async def test_error_of_the_content_ends_the_coded_body() -> None:
         yield "one"
         raise LookupError("oh")
 
-    peer = Peer()
     app = EventStream(fail, compression="auto", on_error=lambda exc: {"data": "sorry"})
-    with pytest.raises(LookupError):
-        await serve(app, peer, headers=BROWSER)
+    peer = await serve(app, headers=BROWSER)
     assert decoded(peer, "gzip") == [b"data: one\n\n", b"data: sorry\n\n"]
 
 

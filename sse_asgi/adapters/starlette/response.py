@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ...asgi import CloseReason, Connection, Notice, StreamOptions
 from ...asgi.content.source import check_content
 from ...asgi.serving import check_scope, serve
-from ...asgi.session.session import Session
+from ...asgi.session.control import StreamControl
 from ...errors import SendTimeout
 from ...headers import end_to_end
 from ...wire import Compression
@@ -125,7 +125,7 @@ class EventSourceResponse(Response):
         if cleanup_timeout is not None:
             self._cleanup_timeout = _seconds("cleanup_timeout", cleanup_timeout)
         self._active = True
-        self._session: _Session | None = None
+        self._control: StreamControl | None = None
         self._lock: anyio.Lock | None = None
         fields = MutableHeaders(headers)
         fields.setdefault("cache-control", "no-store, no-transform")
@@ -158,29 +158,63 @@ class EventSourceResponse(Response):
     @active.setter
     def active(self, value: bool) -> None:
         self._active = value
-        if not value and self._session is not None:
-            self._session.loop.call_soon(self._session.end, CloseReason.COMPLETED)
+        control = self._control
+        if not value and control is not None:
+            control.loop.call_soon(control.end, CloseReason.COMPLETED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)
         connection = Connection(scope, Notice())
         connection.shutdown.is_set()  # whoever asks has the grace, and here everybody has it
         try:
-            await serve(
-                lambda connection: self.body_iterator,
-                self._options(),
-                connection,
-                partial(self._receive, receive),
-                send,
-                self,
-                new_session=_Session,
-            )
+            await self._serve(connection, partial(self._receive, receive), send)
         except BaseExceptionGroup as group:
             raise _only(group)  # noqa: B904 - as Starlette does: its middleware knows no groups
         finally:
-            self._session, self._active = None, False
+            self._control, self._active = None, False
         if self.background is not None:
             await self.background()
+
+    async def _serve(self, connection: Connection, receive: Receive, send: Send) -> None:
+        serving = serve(
+            lambda connection: self.body_iterator,
+            self._options(),
+            connection,
+            receive,
+            send,
+            self,
+            on_open=self._open,
+            may_stop=self._may_stop,
+        )
+        control = self._control
+        if self.data_sender_callable is None or control is None:
+            await serving
+        else:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._send_data, self.data_sender_callable, control)
+                await serving
+                tasks.cancel_scope.cancel()
+        if control is not None and control.outcome.reason is CloseReason.SLOW_CLIENT:
+            raise SendTimeoutError
+
+    def _open(self, control: StreamControl) -> None:
+        self._control = control
+        if AppStatus.watch(control.loop):
+            control.stop(CloseReason.SERVER_STOPPING)
+
+    def _may_stop(self, reason: CloseReason) -> bool:
+        stops = AppStatus.ends(reason)
+        if stops and self._shutdown_event is not None:
+            self._shutdown_event.set()
+        return stops
+
+    async def _send_data(
+        self, sender: Callable[[], Awaitable[None]], control: StreamControl
+    ) -> None:
+        try:
+            await sender()
+        except Exception as exc:
+            control.end(CloseReason.ERROR, exc)
 
     def _options(self) -> StreamOptions:
         return self._defaults.derived(
@@ -223,51 +257,6 @@ class EventSourceResponse(Response):
         if self._lock is None:
             self._lock = anyio.Lock()
         return self._lock
-
-
-class _Session(Session):
-    """A stream with a data sender, which ends when AppStatus says so."""
-
-    __slots__ = ("_answer",)
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        assert isinstance(self.owner, EventSourceResponse)
-        self._answer = self.owner
-        self._answer._session = self
-
-    async def run(self) -> None:
-        if self._answer.data_sender_callable is None:
-            await super().run()
-        else:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._send_data, self._answer.data_sender_callable)
-                await super().run()
-                tasks.cancel_scope.cancel()
-        if self.reason is CloseReason.SLOW_CLIENT:
-            raise SendTimeoutError
-
-    async def _send_data(self, sender: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await sender()
-        except Exception as exc:
-            # Not before the session listens: what ends earlier than that does not interrupt it.
-            self.loop.call_soon(self._end_with, exc)
-
-    def _end_with(self, error: Exception) -> None:
-        self.fail(error)
-        self.end(CloseReason.ERROR)
-
-    def keep(self) -> None:
-        if AppStatus.watch(self.loop):
-            self.loop.call_soon(self.stop, CloseReason.SERVER_STOPPING)
-        super().keep()
-
-    def stop(self, reason: CloseReason) -> None:
-        if AppStatus.ends(reason):
-            if self._answer._shutdown_event is not None:
-                self._answer._shutdown_event.set()
-            super().stop(reason)
 
 
 def _seconds(name: str, value: object) -> float:

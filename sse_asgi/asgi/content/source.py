@@ -34,6 +34,7 @@ __all__ = [
     "content_factory",
     "open_content",
     "required_parameters",
+    "unclosed",
 ]
 
 Content: TypeAlias = AsyncIterable[Any] | Iterable[Any]
@@ -130,15 +131,39 @@ def open_content(content: Content, encode: Encode, loop: LoopState) -> AsyncIter
     return ThreadedIterator(content, encode, loop)
 
 
+def unclosed(items: object, content: object) -> list[object]:
+    """Return an iterator over content, and the content, as far as there is something to close.
+
+    Objects of client libraries, cursors and files own a connection that their iterators do not
+    close.
+    """
+    found: list[object] = []
+    if getattr(items, "closes_content", False):
+        return [items]  # it does so in the thread in which the content ran
+    for one in (items, content) if content is not items else (items,):
+        ended = getattr(one, "ag_frame", one) is None  # a generator that has ended, or nothing
+        if not ended and (hasattr(one, "aclose") or hasattr(one, "close")):
+            found.append(one)
+    return found
+
+
 async def close_content(content: object) -> None:
-    """Run what the content, or an iterator over it, left to do: its ``finally`` blocks."""
+    """Run what the content, or an iterator over it, left to do: its ``finally`` blocks.
+
+    :raises BaseException: what it raised
+    """
     aclose: Any = getattr(content, "aclose", None)
-    if aclose is not None:
-        await aclose()
-    elif (close := getattr(content, "close", None)) is not None:
-        closed = close()
+    if aclose is None:
+        aclose = content.close  # type: ignore[attr-defined]
+    try:
+        closed = aclose()
         if inspect.isawaitable(closed):
             await closed
+    except BaseExceptionGroup as group:
+        # A task group around a yield wraps the exception by which the generator was closed.
+        _, others = group.split(GeneratorExit)
+        if others is not None:
+            raise others from None
 
 
 async def _received(

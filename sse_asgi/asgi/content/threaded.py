@@ -31,6 +31,8 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
     waits when too many are. A thread hop for each item would cost thirty times as much.
     """
 
+    closes_content = True
+
     def __init__(
         self, items: Iterable[object], encode: Callable[[object], bytes], loop: LoopState
     ) -> None:
@@ -116,6 +118,8 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
                     self._hand_over(item)
             finally:
                 _close(items)
+                if items is not self._items:
+                    _close(self._items)
         except BaseException as exc:
             self._error = exc
         finally:

@@ -1,18 +1,17 @@
-"""The content coding of one response: agreed on with the client, applied to each message."""
+"""The content coding of one response, agreed on with the client."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...wire import Compressor, IsolatedBlock, new_compressor
+from ...wire import Compressor, new_compressor
 
 if TYPE_CHECKING:
     from ...headers import Headers
     from ..connection import Connection
     from ..options import StreamOptions
-    from ..types import Send
 
-__all__ = ["CodedSend", "negotiate"]
+__all__ = ["negotiate"]
 
 
 def negotiate(options: StreamOptions, connection: Connection) -> tuple[Headers, Compressor | None]:
@@ -36,45 +35,3 @@ def _vary(headers: Headers) -> None:
     given = b",".join(value for name, value in headers if name == b"vary").lower()
     if not {b"*", b"accept-encoding"}.intersection(map(bytes.strip, given.split(b","))):
         headers.append((b"vary", b"accept-encoding"))
-
-
-class CodedSend:
-    """The server's ``send``, with every body coded in between, and flushed.
-
-    Which response is coded, its head says: a refusal has another one.
-
-    :param headers: the head of the response to code
-    """
-
-    __slots__ = ("_compressor", "_headers", "_is_coded", "_is_torn", "_send", "bytes")
-
-    def __init__(self, send: Send, compressor: Compressor, headers: Headers) -> None:
-        self._send = send
-        self._compressor = compressor
-        self._headers = headers
-        self._is_coded = False
-        self._is_torn = False
-        self.bytes = 0
-        """Bytes of body that were sent."""
-
-    async def __call__(self, message: Any) -> None:
-        """Send the message."""
-        body = message.get("body")
-        if body is None:
-            self._is_coded = message["headers"] == self._headers
-            await self._send(message)
-            return
-        more_body = message["more_body"]
-        if self._is_coded:
-            if body:
-                isolate = self._is_torn or type(body) is IsolatedBlock
-                body = self._compressor.compress(body, isolate=isolate)
-            if not more_body:
-                body += self._compressor.finish()
-            message = {"type": message["type"], "body": body, "more_body": more_body}
-        # Whether a message that is cut short has gone out, nobody knows: what follows must make
-        # sense without it.
-        self._is_torn = True
-        await self._send(message)
-        self._is_torn = False
-        self.bytes += len(body)

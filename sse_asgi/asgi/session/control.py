@@ -1,195 +1,293 @@
-"""Why and when a session ends: the first reason holds."""
+"""The one thing that timers, pump, shutdown, limits and adapters hold of a live stream."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...errors import Refusal
-from ..connection import Connection
-from ..loop import LoopState
-from ..options import StreamOptions
-from ..outcome import CloseReason, StreamSummary
+import anyio
+
+from ...runtime.eventloop import is_cancellation, this_task
+from ...runtime.tasks import Main, in_context
+from ..connection import request_name
+from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
-from ..types import Send
-from .coding import CodedSend, negotiate
-from .deadlines import NEVER, Keeper
-from .writer import ResponseWriter
+from .coding import negotiate
+from .deadlines import NEVER, Deadlines, Due
+from .writer import ClientGone, ResponseWriter
 
-__all__ = ["Ending"]
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from ..connection import Connection
+    from ..loop import LoopState
+    from ..options import StreamOptions
+    from ..types import Receive, Send
+
+__all__ = ["MayStop", "StreamControl"]
 
 logger = logging.getLogger("sse_asgi")
 
+MayStop: TypeAlias = Callable[[CloseReason], bool]
 
-class Ending:
-    """What can end one stream, and what is known of its end.
+FIRST_BODY = b":\n\n"
+"""Makes daphne send the head and Firefox fire ``open`` when there is nothing else to send yet."""
 
-    Whatever ends a stream early goes through :meth:`end`, which notes the reason and interrupts the
-    session's task.
+
+class StreamControl:
+    """Ends one stream, by the four verbs of :mod:`sse_asgi.asgi.session`.
+
+    :param owner: the application that the stream belongs to
+    :param may_stop: asked before the stream is stopped for a reason; False: it goes on
     """
 
     __slots__ = (
-        "_coded",
-        "_keeper",
-        "_send",
+        "_acting",
+        "_context",
+        "_may_stop",
         "began",
         "connection",
-        "error",
+        "deadlines",
         "is_closing_content",
+        "listen",
         "loop",
         "options",
+        "outcome",
         "owner",
-        "reason",
-        "response",
-        "stopping",
+        "receive",
         "tasks",
-        "took_leave",
+        "writer",
     )
 
     def __init__(
         self,
         options: StreamOptions,
         connection: Connection,
+        receive: Receive,
         send: Send,
-        owner: object,
         loop: LoopState,
+        owner: object = None,
+        may_stop: MayStop | None = None,
     ) -> None:
         self.owner = owner
-        """The application that the stream belongs to."""
         self.loop = loop
         self.options = options
         self.connection = connection
+        self.receive = receive
         websocket = connection.scope["type"] == "websocket"
         headers, compressor = negotiate(options, connection)
-        self._coded = None if compressor is None else CodedSend(send, compressor, headers)
-        self.response = ResponseWriter(
-            self._coded or send,
+        self.writer = ResponseWriter(
+            send,
             loop.clock.now,
             status=options.status,
             headers=headers,
             prefix="websocket.http.response" if websocket else "http.response",
+            compressor=compressor,
         )
+        self.outcome = Outcome()
         self.tasks = loop.new_tasks()
-        self.began = self.response.since
+        self.deadlines: Deadlines | None = None
+        """None until the timers look after the stream, and when it is closed."""
+        self.began = self.writer.since
         """When the request came."""
-        self.stopping = CloseReason.COMPLETED
-        """The reason that holds when the content comes to its end."""
-        self.reason: CloseReason | None = None
-        """Why the stream ends, if it does."""
-        self.error: Exception | None = None
-        """The exception behind it, to be raised at last."""
         self.is_closing_content = False
-        """The content's ``finally`` blocks run."""
-        self.took_leave = False
-        """The last block was made: an interruption may come before the final body."""
-        self._send = send
-        self._keeper: Keeper | None = None
+        """The content's clean-up runs, so that nothing but its own timeout interrupts it."""
+        self.listen: Main | None = None
+        """Waits for the client to leave: started when the session's own task cannot do it."""
+        self._may_stop = may_stop
+        self._context: Context | None = None
+        self._acting: anyio.CancelScope | None = None
 
-    def keep(self) -> None:
-        """Have the ticker look at the session from now on."""
-        if self._keeper is not None:
-            return
-        now = self.loop.clock.now()
-        self._keeper = keeper = Keeper(self, self.began)
-        when, due = keeper.look(now)
-        self.loop.timers.add(keeper, now if due else when)
-        if self.stopping is not CloseReason.COMPLETED:
-            self._stop_in_time(keeper)
-        elif self.loop.shutdown.is_stopping:
-            self.stop(CloseReason.SERVER_STOPPING)
+    # -- the four verbs ----------------------------------------------------------------------------
 
     def stop(self, reason: CloseReason) -> None:
-        """End the stream; content that watches the notice has its grace."""
-        if self.stopping is CloseReason.COMPLETED:
-            self.stopping = reason
-            self.connection.shutdown.give()
-            if self._keeper is not None:
-                self._stop_in_time(self._keeper)
+        """Ask the stream to end: content that watches the notice has its grace."""
+        if self.outcome.stopping is not CloseReason.COMPLETED:
+            return
+        if self._may_stop is not None and not self._may_stop(reason):
+            return
+        self.outcome.stopping = reason
+        self.connection.shutdown.give()
+        if self.deadlines is not None:
+            self._grant_grace(self.deadlines)
 
-    def _stop_in_time(self, keeper: Keeper) -> None:
+    def _grant_grace(self, deadlines: Deadlines) -> None:
         watched = self.connection.shutdown.is_watched
         grace = self.options.shutdown_grace if watched else 0
-        if grace or self.response.busy:
-            keeper.stop_at(self.loop.clock.now() + grace)
+        if grace or self.writer.busy:
+            when = self.loop.clock.now() + grace
+            deadlines.stop(when)
+            self.loop.timers.look_at(self, when)
         else:
-            self.end(self.stopping)  # at once: daphne waits for nobody
+            self.end(self.outcome.stopping)  # at once: daphne does not wait
 
-    def end(self, reason: CloseReason) -> None:
-        """End the stream now, for ``reason`` if there is none yet."""
-        self.note(reason)
+    def end(self, reason: CloseReason, error: BaseException | None = None) -> None:
+        """End the stream now, for ``reason`` if there is none yet, and interrupt its content."""
+        if error is not None:
+            self.fail(error)
+        else:
+            self.outcome.first(reason)
         if reason in (CloseReason.CLIENT_GONE, CloseReason.SLOW_CLIENT):
-            self.response.close()
-        if self in self.loop.sessions:
-            self.keep()
-        keeper = self._keeper
-        if keeper is None or self.is_interrupted:
+            self.writer.close()
+        self.keep()
+        deadlines = self.deadlines
+        if deadlines is None or self.is_interrupted:
             return
-        keeper.interrupted(self.loop.clock.now())
+        self.loop.timers.look_at(self, deadlines.interrupt(self.loop.clock.now()))
         # Neither the content's clean-up nor a final body that the server is at work on is
-        # interrupted; the keeper sees to them.
-        if not (self.is_closing_content or self.response.ending):
-            self.response.halt()
+        # interrupted: they have a time of their own.
+        if not (self.is_closing_content or self.writer.is_final):
+            self.writer.halt()
             self.tasks.interrupt()
 
-    def finish(self, error: Exception | None = None) -> None:
-        """End the stream since its content has ended, or failed, outside of the session's tasks."""
-        if error is None:
-            self.note(self.stopping)
-        else:
-            self.fail(error)
-        self.tasks.interrupt()
-
-    def fail(self, error: Exception) -> None:
-        """Note that the stream ends with ``error``."""
-        if self.reason is not None:
-            logger.error("%s: failed while the stream was closing", self.name, exc_info=error)
-            return
-        self.error = error
-        refused = isinstance(error, Refusal) and not self.response.started
-        self.reason = CloseReason.REFUSED if refused else CloseReason.ERROR
-
-    def interrupt(self) -> None:
-        """Interrupt the content, or its clean-up."""
-        self.tasks.interrupt()
-
     def abort(self) -> None:
-        """Close the connection of a client that has stopped reading, where the server lets us."""
-        self.response.close()
-        receive = getattr(self, "_receive", None)
-        abort_connection(self._send, receive, self.connection.scope)
+        """Cut the connection of a client that has stopped reading, where the server lets us."""
+        self.writer.close()
+        abort_connection(self.writer.send, self.receive, self.connection.scope)
+
+    def close(self) -> None:
+        """Let go of the timers and the loop. May be called again."""
+        self.loop.unwatch(self)
+        if self.deadlines is not None:
+            self.deadlines = None
+            self.loop.timers.discard(self)
+        if self._acting is not None:
+            self._acting.cancel()
+
+    # -- what is known of the end ------------------------------------------------------------------
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the stream ends with ``error``, and interrupt nothing."""
+        if not self.outcome.fail(error, started=self.writer.started):
+            logger.error("%s: failed while the stream was closing", self.name, exc_info=error)
+
+    def content_ended(self, error: BaseException | None) -> None:
+        """End the stream since its content has ended, or failed, outside of the stream's tasks."""
+        if error is None:
+            self.outcome.first(self.outcome.stopping)
+            self.tasks.interrupt()
+        elif isinstance(error, Exception) and not isinstance(error, ClientGone):
+            self.fail(error)
+            self.tasks.interrupt()
+        else:
+            self.broken(error)
+
+    def broken(self, error: BaseException) -> None:
+        """End the stream early, by what was raised outside of the stream's tasks."""
+        if isinstance(error, ClientGone):
+            self.end(CloseReason.CLIENT_GONE)
+        elif isinstance(error, anyio.get_cancelled_exc_class()):
+            self.end(CloseReason.SERVER_STOPPING)  # the event loop ends, or a part of the server
+        else:
+            self.end(CloseReason.ERROR, error)
+
+    def summary(self) -> StreamSummary:
+        """Return how the stream ended."""
+        seconds = self.loop.clock.now() - self.began
+        writer = self.writer
+        return self.outcome.summary(events=writer.events, size=writer.bytes, seconds=seconds)
 
     @property
     def is_interrupted(self) -> bool:
         """Whether the stream was ended early."""
-        return self._keeper is not None and self._keeper.interrupted_at < NEVER
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether there is a reason for the end: no keep-alive any more, nor a late head."""
-        return self.reason is not None
-
-    def note(self, reason: CloseReason) -> None:
-        """Note why the stream ends, unless that is known."""
-        if self.reason is None:
-            self.reason = reason
-
-    def hear(self) -> None:
-        """See that somebody listens to the client, who takes a message slowly."""
-
-    def let_go(self) -> None:
-        """Have the ticker look no more."""
-        keeper, self._keeper = self._keeper, None  # it holds this session, which holds it
-        if keeper is not None:
-            self.loop.timers.discard(keeper)
-            keeper.close()
-
-    def summary(self) -> StreamSummary:
-        """Return how the stream ended."""
-        response, reason = self.response, self.reason or CloseReason.COMPLETED
-        seconds = self.loop.clock.now() - self.began
-        size = response.bytes if self._coded is None else self._coded.bytes
-        return StreamSummary(reason, response.events, size, seconds, self.error)
+        return self.deadlines is not None and self.deadlines.interrupted_at < NEVER
 
     @property
     def name(self) -> str:
         """Method and path of the request, for the log."""
-        return f"{self.connection.method} {self.connection.scope.get('path')}"
+        return request_name(self.connection)
+
+    # -- the timers' side (a :class:`~sse_asgi.runtime.timers.Timed`) ------------------------------
+
+    def keep(self) -> None:
+        """Have the timers look after the stream from now on, for as long as it is open."""
+        if self.deadlines is not None or self not in self.loop.sessions:
+            return
+        now = self.loop.clock.now()
+        self.deadlines = deadlines = Deadlines(self.options, self.began)
+        context = copy_context()
+        self._context = context if len(context) else None
+        when, to_act = self.look(now)
+        self.loop.timers.add(self, now if to_act else when)
+        if self.outcome.stopping is not CloseReason.COMPLETED:
+            self._grant_grace(deadlines)
+        elif self.loop.shutdown.is_stopping:
+            self.stop(CloseReason.SERVER_STOPPING)
+
+    def look(self, now: float) -> tuple[float, bool]:
+        """Do what is due and need not wait; return the time of the next look and whether to act."""
+        while (deadlines := self.deadlines) is not None:
+            if self.writer.busy and self.listen is not None:
+                listen, self.listen = self.listen, None
+                self.tasks.start(listen)
+            if self.loop.on_asyncio and self.tasks.is_cancelled:
+                deadlines.clean_up(now)  # the server cancelled the request: its time runs, too
+            when, due = deadlines.next(self.writer, now)
+            if due is Due.NOTHING or due is Due.WRITE:
+                return when, due is Due.WRITE
+            self._do(due, deadlines, now)
+        return NEVER, False
+
+    def _do(self, due: Due, deadlines: Deadlines, now: float) -> None:
+        if due is Due.LIFETIME:
+            deadlines.stop(NEVER)
+            self.stop(CloseReason.LIFETIME)
+        elif due is Due.END:
+            self.end(self.outcome.stopping)
+        elif due is Due.SLOW:
+            self.abort()
+            self.end(CloseReason.SLOW_CLIENT)
+        elif due is Due.ABORT:
+            deadlines.aborted()
+            was_final = self.writer.is_final
+            self.abort()
+            if was_final:
+                self.tasks.interrupt()
+        elif self.is_interrupted or self.is_closing_content or self.tasks.is_cancelled:
+            seconds = self.options.cleanup_timeout
+            logger.warning("%s: cut the content's cleanup after %g s", self.name, seconds)
+            deadlines.cut(now)
+            self.tasks.interrupt(pierce=True)
+        else:
+            deadlines.cleaned_up()  # the content goes on
+
+    # -- the clean-up of the content ---------------------------------------------------------------
+
+    def clean_up(self) -> None:
+        """Note that the content's clean-up begins: it has its time from now on."""
+        self.keep()
+        if self.deadlines is not None:
+            self.loop.timers.look_at(self, self.deadlines.clean_up(self.loop.clock.now()))
+
+    def cleaned_up(self) -> None:
+        """Note that no clean-up of the content runs."""
+        if self.deadlines is not None:
+            self.deadlines.cleaned_up()
+
+    async def act(self) -> None:
+        """Send the head, or a keep-alive, in the context of the request. Raises nothing."""
+        task = this_task()
+        with anyio.CancelScope() as self._acting:
+            try:
+                await in_context(self._context, self._write_due())
+            except BaseException as exc:
+                self.broken(exc)
+                if is_cancellation(exc, task) or isinstance(exc, KeyboardInterrupt | SystemExit):
+                    raise
+        self._acting = None
+
+    async def _write_due(self) -> Any:
+        writer, options = self.writer, self.options
+        if writer.busy or writer.is_closed or self.outcome.reason is not None:
+            return
+        if not writer.started:
+            await writer.write(options.first or FIRST_BODY)
+            return
+        if self.deadlines is not None:
+            self.deadlines.pinged(self.loop.clock.now())
+        if options.ping_message is None:
+            await writer.write(options.comment)
+        else:
+            await writer.write(options.encode(options.ping_message()))

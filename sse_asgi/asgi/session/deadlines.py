@@ -1,148 +1,182 @@
-"""What a session does by the clock: late heads, keep-alive, timeouts, lifetimes."""
+"""When something is due on one stream: late heads, keep-alive, timeouts, lifetimes.
+
+A pure function of the options, of how far the response has come, and of the time. The rows are
+asked from the top, and the first that holds is due:
+
+==================  =========================================================  ==============
+the stream          and the time has reached                                   due
+==================  =========================================================  ==============
+goes on             ``max_lifetime`` (80 to 100 % of it, drawn by chance)      ``LIFETIME``
+goes on             the end of the grace; a message on its way has 1 s more    ``END``
+goes on, or ended   the end of ``cleanup_timeout``, and then again and again   ``INTERRUPT``
+goes on, busy       ``send_timeout`` since the message was given to ``send``   ``SLOW``
+goes on, idle       ``start_timeout``, or ``ping`` since the last message      ``WRITE``
+ended, busy         1 s since the end                                          ``ABORT``
+==================  =========================================================  ==============
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import anyio
-
-from ..outcome import CloseReason
-from .writer import ClientGone
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from .control import Ending
+    from ..options import StreamOptions
 
-__all__ = ["FAREWELL_TIMEOUT", "NEVER", "Keeper"]
+__all__ = ["FAREWELL_TIMEOUT", "NEVER", "Deadlines", "Due", "Progress"]
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
-FAREWELL_TIMEOUT = 1.0
+FAREWELL_TIMEOUT: Final = 1.0
 """Seconds that the last blocks of an interrupted stream may take."""
 
-FIRST_BODY = b":\n\n"
-"""Makes daphne send the head and Firefox fire ``open`` when there is nothing else to send yet."""
-
-
-BUSY_INTERVAL = 0.01
+BUSY_INTERVAL: Final = 0.01
 """Seconds between two looks at a message that is on its way."""
 
 
-class Keeper:
-    """Looks after one session when the event loop's ticker says so (a :class:`~.timers.Timed`)."""
+class Due(Enum):
+    """What has to be done now."""
+
+    NOTHING = "nothing"
+    WRITE = "write"
+    """Send the head, or a keep-alive."""
+    LIFETIME = "lifetime"
+    """Stop the stream: it has lived for as long as it may."""
+    END = "end"
+    """End the stream: the grace of its content is over."""
+    SLOW = "slow"
+    """End the stream: the client does not take a message."""
+    ABORT = "abort"
+    """Cut the connection: the client does not take the last block either."""
+    INTERRUPT = "interrupt"
+    """Cut the content's clean-up: it has had its time."""
+
+
+class Progress(Protocol):
+    """How far a response has come: a :class:`~.writer.ResponseWriter`, or a row of a table."""
+
+    busy: bool
+    since: float
+
+    @property
+    def started(self) -> bool:
+        """Whether the head is on its way, or out."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the last block or the final body is on its way."""
+
+
+class Deadlines:
+    """Knows when something is due on one stream.
+
+    :param options: the options of the stream
+    :param began: when the request came
+    """
 
     __slots__ = (
-        "_acting",
-        "_again_at",
+        "_abort_at",
         "_interval",
         "_lifetime_at",
+        "_options",
         "_pinged_at",
-        "_session",
         "_start_by",
         "_stop_at",
+        "cleanup_until",
         "interrupted_at",
     )
 
-    def __init__(self, session: Ending, now: float) -> None:
-        options = session.options
-        self._session = session
+    def __init__(self, options: StreamOptions, began: float) -> None:
+        self._options = options
         # A send that blocks is noticed at a look, so there must be one within the send timeout.
         self._interval = min(options.ping or NEVER, options.send_timeout or NEVER)
-        self._start_by = now + options.start_timeout
-        self._pinged_at = now
+        self._start_by = began + options.start_timeout
+        self._pinged_at = began
         self._lifetime_at = NEVER
         if options.max_lifetime is not None:
             import random  # seldom needed, and slow to import
 
             # By chance, so that streams that began together do not end together.
-            self._lifetime_at = now + options.max_lifetime * random.uniform(0.8, 1.0)
+            self._lifetime_at = began + options.max_lifetime * random.uniform(0.8, 1.0)
         self._stop_at = NEVER
-        self._again_at = NEVER
+        self._abort_at = NEVER
+        self.cleanup_until = NEVER
+        """When the clean-up of the content, if it runs, has had its time."""
         self.interrupted_at = NEVER
-        self._acting: anyio.CancelScope | None = None
+        """When the content was interrupted."""
 
-    def stop_at(self, when: float) -> None:
-        """Interrupt the content at ``when``."""
+    # -- what has happened -------------------------------------------------------------------------
+
+    def stop(self, when: float) -> None:
+        """Note that the stream must end at ``when``."""
         self._stop_at = when
-        self._session.loop.timers.look_at(self, when)
+        self._lifetime_at = NEVER
 
-    def interrupted(self, now: float) -> None:
-        """See that the content and the client come to an end, now that it is interrupted."""
+    def interrupt(self, now: float) -> float:
+        """Note that the content is interrupted; return when to look next."""
         if self.interrupted_at == NEVER:
             self.interrupted_at = now
-            self._again_at = now + self._session.options.cleanup_timeout
-            self._session.loop.timers.look_at(self, now + FAREWELL_TIMEOUT)
+            self._abort_at = now + FAREWELL_TIMEOUT
+            self.cleanup_until = now + self._options.cleanup_timeout
+        return min(self._abort_at, self.cleanup_until)
 
-    def look(self, now: float) -> tuple[float, bool]:
-        """Do what is due and need not wait; return the time of the next look and whether to act."""
-        session = self._session
-        response = session.response
-        if now >= self._lifetime_at:
-            self._lifetime_at = NEVER
-            session.stop(CloseReason.LIFETIME)
-        if self.interrupted_at == NEVER and now >= self._stop_at:
-            on_its_way = response.busy and not response.ending
-            if on_its_way and now < self._stop_at + FAREWELL_TIMEOUT:
-                return now + BUSY_INTERVAL, False  # it may still arrive
-            session.end(session.stopping)
+    def clean_up(self, now: float) -> float:
+        """Note that the content's clean-up begins; return when it has had its time."""
+        if self.cleanup_until == NEVER:
+            self.cleanup_until = now + self._options.cleanup_timeout
+        return self.cleanup_until
+
+    def cleaned_up(self) -> None:
+        """Note that no clean-up runs."""
+        if self.interrupted_at == NEVER:
+            self.cleanup_until = NEVER
+
+    def aborted(self) -> None:
+        """Note that the connection was cut."""
+        self._abort_at = NEVER
+
+    def cut(self, now: float) -> None:
+        """Note that the clean-up was cut; it may need that again."""
+        self.cleanup_until = now + self._options.cleanup_timeout + FAREWELL_TIMEOUT
+
+    def pinged(self, now: float) -> None:
+        """Note that a keep-alive is sent."""
+        self._pinged_at = now
+
+    # -- what is due -------------------------------------------------------------------------------
+
+    def next(self, progress: Progress, now: float) -> tuple[float, Due]:
+        """Return when to look again, and what is due now."""
         if self.interrupted_at != NEVER:
-            return self._look_at_end(now), False
-        next_look = min(self._stop_at, self._lifetime_at, now + self._interval)
-        if response.busy:
-            session.hear()
-            timeout_at = response.since + (session.options.send_timeout or NEVER)
+            return self._next_at_end(progress, now)
+        if now >= self._lifetime_at:
+            return now, Due.LIFETIME
+        if now >= self._stop_at:
+            on_its_way = progress.busy and not progress.is_final
+            if on_its_way and now < self._stop_at + FAREWELL_TIMEOUT:
+                return now + BUSY_INTERVAL, Due.NOTHING  # it may still arrive
+            return now, Due.END
+        if now >= self.cleanup_until:
+            return now, Due.INTERRUPT
+        look_at = min(self._stop_at, self._lifetime_at, self.cleanup_until, now + self._interval)
+        if progress.busy:
+            timeout_at = progress.since + (self._options.send_timeout or NEVER)
             if now < timeout_at:
-                return min(next_look, timeout_at), False
-            session.abort()
-            session.end(CloseReason.SLOW_CLIENT)
-            return self._again_at, False
+                return min(look_at, timeout_at), Due.NOTHING
+            return now, Due.SLOW
         due_at = self._start_by
-        if response.started:
-            since = self._pinged_at if session.options.ping_always else response.since
-            due_at = since + (session.options.ping or NEVER)
+        if progress.started:
+            since = self._pinged_at if self._options.ping_always else progress.since
+            due_at = since + (self._options.ping or NEVER)
         if now < due_at:
-            return min(next_look, due_at), False
-        return next_look, True
+            return min(look_at, due_at), Due.NOTHING
+        return look_at, Due.WRITE
 
-    def _look_at_end(self, now: float) -> float:
-        session = self._session
-        abort_at = self.interrupted_at + FAREWELL_TIMEOUT
-        if session.response.busy and now >= abort_at:
-            session.abort()
-            if session.response.ending:
-                session.interrupt()
-        if now >= self._again_at:
-            session.interrupt()
-            self._again_at = now + session.options.cleanup_timeout + FAREWELL_TIMEOUT
-        return abort_at if now < abort_at else self._again_at
-
-    async def act(self) -> None:
-        """Send the head, or a keep-alive."""
-        session = self._session
-        response = session.response
-        if response.busy or response.closed or session.is_ending:
-            return
-        with anyio.CancelScope() as self._acting:
-            try:
-                await response.write(self._body())
-            except ClientGone:
-                session.end(CloseReason.CLIENT_GONE)
-            except Exception as exc:
-                session.fail(exc)
-                session.end(CloseReason.ERROR)
-        self._acting = None
-
-    def _body(self) -> bytes:
-        options = self._session.options
-        if not self._session.response.started:
-            return options.first or FIRST_BODY
-        self._pinged_at = self._session.loop.clock.now()
-        return (
-            options.comment
-            if options.ping_message is None
-            else options.encode(options.ping_message())
-        )
-
-    def close(self) -> None:
-        """Let go of a keep-alive that is still with the server's ``send``."""
-        if self._acting is not None:
-            self._acting.cancel()
+    def _next_at_end(self, progress: Progress, now: float) -> tuple[float, Due]:
+        if progress.busy and now >= self._abort_at:
+            return now, Due.ABORT
+        if now >= self.cleanup_until:
+            return now, Due.INTERRUPT
+        # A message that is given to ``send`` later than this has a look when the clean-up has.
+        abort_at = self._abort_at if now < self._abort_at else NEVER
+        return min(abort_at, self.cleanup_until), Due.NOTHING

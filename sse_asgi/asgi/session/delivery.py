@@ -4,36 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from ..content.ready import ReadyContent
-from ..outcome import CloseReason
-from .writer import ClientGone
-
 if TYPE_CHECKING:
     from ...runtime.eventloop import Spawned
-    from .control import Ending
+    from ...runtime.pump import Pump
+    from ..content.ready import ReadyContent
+    from .writer import ResponseWriter
 
 __all__ = ["Delivery"]
 
-LEAVE_TIMEOUT = 1.0
+LEAVE_TIMEOUT: Final = 1.0
 """Seconds that a ``send`` may go on after its cancellation before it is left to itself."""
 
 
 class Delivery:
-    """Brings what is ready to one session's client (a :class:`~.pump.Deliverable`)."""
+    """Brings one client the batches that its content has ready.
 
-    __slots__ = ("_content", "_first", "_left", "_over", "_response", "_session", "task", "wake")
+    A :class:`~sse_asgi.runtime.pump.Deliverable`.
 
-    def __init__(self, session: Ending, content: ReadyContent) -> None:
-        self._session = session
-        self._response = session.response
-        self._first = session.options.first
+    :param first: bytes that go before the first of all
+    :param ended: called once with None when the content has ended, or with what ended it
+    """
+
+    __slots__ = ("_content", "_ended", "_first", "_left", "_over", "_writer", "task", "wake")
+
+    def __init__(
+        self,
+        content: ReadyContent,
+        writer: ResponseWriter,
+        pump: Pump,
+        first: bytes,
+        ended: Callable[[BaseException | None], object],
+    ) -> None:
         self._content = content
+        self._writer = writer
+        self._first = first
+        self._ended = ended
         # Made once: a new one for each client and event would keep the garbage collector busy.
-        self.wake: Callable[[], object] = partial(session.loop.pump.add, self)
+        self.wake: Callable[[], object] = partial(pump.add, self)
         """Have the event loop's pump deliver what is ready."""
         self._over = False
         self._left: anyio.Event | None = None
@@ -43,22 +54,16 @@ class Delivery:
         """Send what is ready, with the head if that is still to come; False: the content has ended.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
-        :raises Exception: what the content raised
+        :raises BaseException: what the content, or ``send``, raised
         """
-        return self._response.write_ready(self._content, self.wake, self._first)
+        return self._writer.write_ready(self._content, self.wake, self._first)
 
     def ended(self, error: BaseException | None) -> None:
-        """Tell the session that the content has ended, or what :meth:`deliver` raised."""
+        """Pass on that the content has ended, or what :meth:`deliver` raised."""
         if self._left is not None:
             self._left.set()
-        if self._over:
-            return
-        if isinstance(error, ClientGone):
-            self._session.end(CloseReason.CLIENT_GONE)
-        elif error is None or isinstance(error, Exception):
-            self._session.finish(error)
-        else:
-            self._session.end(CloseReason.SERVER_STOPPING)  # the event loop ends
+        if not self._over:
+            self._ended(error)
 
     async def aclose(self) -> None:
         """Break off what is on its way, and close the content.
@@ -66,7 +71,7 @@ class Delivery:
         :raises Exception: what the content raised
         """
         self._over = True
-        self._response.halt()
+        self._writer.halt()
         try:
             self._content.when_ready(None)
             self.wake = _nothing  # it holds this object, which holds it
@@ -81,4 +86,4 @@ class Delivery:
 
 
 def _nothing() -> None:
-    """Wake nobody any more."""
+    """Wake nothing any more."""

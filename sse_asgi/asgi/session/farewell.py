@@ -1,25 +1,20 @@
-"""The last words of a stream: the block before the final body, and what ``on_close`` is told."""
+"""The last words of a stream: the block before the final body, and the call of ``on_close``."""
 
 from __future__ import annotations
 
 import logging
 from inspect import isawaitable
-from typing import TYPE_CHECKING
 
 import anyio
 
 from ...errors import Refusal
 from ...wire import Encoder, ServerSentEvent
 from ..options import StreamOptions
-from ..outcome import CloseReason, StreamSummary
-from .writer import ClientGone
-
-if TYPE_CHECKING:
-    from .control import Ending
-
+from ..outcome import CloseReason, Outcome, StreamSummary
 from ..reconnect import random_retry
+from .writer import ClientGone, ResponseWriter
 
-__all__ = ["error_block", "report", "retry_block", "take_leave"]
+__all__ = ["report", "retry_block", "take_leave"]
 
 logger = logging.getLogger("sse_asgi")
 
@@ -32,19 +27,73 @@ def retry_block(options: StreamOptions) -> bytes:
     return Encoder(separator=options.separator).encode(event)
 
 
-async def error_block(options: StreamOptions, error: Exception, request: str) -> bytes:
-    """Log the error of ``request``, and return what ``on_error`` makes of it."""
-    logger.error("%s: the content failed after its first event: %r", request, error)
-    if options.on_error is None:
+async def take_leave(
+    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, request: str
+) -> None:
+    """End the response with its last block, or as a refusal, if that is left to do.
+
+    :param request: names the request in the log
+    """
+    if writer.is_closed:
+        return
+    error = outcome.error
+    try:
+        if outcome.reason is CloseReason.REFUSED and isinstance(error, Refusal):
+            await _refuse(error, outcome, writer)
+        elif error is None or writer.started:
+            await writer.write(await _last_block(options, outcome, writer, request), last=True)
+        # Otherwise the server, or the framework around us, makes an error response of it.
+    except ClientGone:
+        pass
+    except Exception as exc:
+        if not outcome.first(CloseReason.ERROR, exc):
+            logger.error("%s: failed while the stream was closing", request, exc_info=exc)
+
+
+async def _refuse(refusal: Refusal, outcome: Outcome, writer: ResponseWriter) -> None:
+    outcome.is_handled = True
+    try:
+        await writer.refuse(refusal)
+    except Exception as exc:
+        if isinstance(exc, ClientGone) or writer.started:
+            raise
+        outcome.replace_refusal(exc)  # never a 200: the server answers 500
+
+
+async def _last_block(
+    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, request: str
+) -> bytes:
+    if outcome.is_told:
+        return b""  # an interruption came before the final body
+    outcome.is_told = True
+    if outcome.error is not None:
+        return await _error_block(options, outcome, request)
+    block = b"" if writer.started else options.first
+    if outcome.reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
+        block += retry_block(options)
+    return block
+
+
+async def _error_block(options: StreamOptions, outcome: Outcome, request: str) -> bytes:
+    """Return what ``on_error`` makes of the error.
+
+    The error is reported once: by the application, which raises it at last, or, if ``on_error``
+    takes it, by the log here.
+    """
+    error = outcome.error
+    if options.on_error is None or not isinstance(error, Exception):
         return b""
     try:
         item = options.on_error(error)
         if isawaitable(item):
             item = await item
-        return b"" if item is None else options.encode(item)
+        block = b"" if item is None else options.encode(item)
     except Exception:
         logger.exception("%s: on_error failed", request)
         return b""
+    outcome.is_handled = True
+    logger.error("%s: the content failed after its first event", request, exc_info=error)
+    return block
 
 
 async def report(options: StreamOptions, summary: StreamSummary, request: str) -> None:
@@ -58,33 +107,3 @@ async def report(options: StreamOptions, summary: StreamSummary, request: str) -
                 await result
     except Exception:
         logger.exception("%s: on_close failed", request)
-
-
-async def take_leave(session: Ending) -> None:
-    """End the response with its last block, or as a refusal, if that is left to do."""
-    response, error = session.response, session.error
-    if response.closed:
-        return
-    try:
-        if session.reason is CloseReason.REFUSED and isinstance(error, Refusal):
-            session.error = None
-            await response.refuse(error)
-        elif error is None or response.started:
-            await response.write(await _last_block(session), last=True)
-        # Otherwise the server, or the framework around us, makes an error response of it.
-    except ClientGone:
-        pass
-    except Exception as exc:
-        session.fail(exc)
-
-
-async def _last_block(session: Ending) -> bytes:
-    if session.took_leave:
-        return b""  # an interruption came before the final body
-    session.took_leave = True
-    if session.error is not None:
-        return await error_block(session.options, session.error, session.name)
-    block = b"" if session.response.started else session.options.first
-    if session.reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
-        block += retry_block(session.options)
-    return block

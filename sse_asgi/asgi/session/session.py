@@ -1,15 +1,8 @@
 """One stream to one client, from the request to its end.
 
 A session has two tasks: the server's own runs the content and writes its events, and one beside it
-listens for the client to leave. Where the event loop's pump writes what the content has ready (see
-:mod:`.ready`), the server's own listens. The event loop's ticker looks at the session's keeper,
-which has the head sent when the first event is late, keeps the connection alive, and ends what
-takes too long.
-
-Whatever ends the content or interrupts it (see :mod:`.ending`), then follow, in the server's task
-and in this order: the content's ``finally`` blocks, a last block, the final body, ``on_close``, and
-only now the content's exception. Raising before the final body leaves clients of daphne and of
-hypercorn's HTTP/2 waiting for ever.
+listens for the client to leave. For content that is ready before it is asked for, such as a hub's
+subscription, the event loop's pump writes and the server's own task listens, so one task is enough.
 """
 
 from __future__ import annotations
@@ -17,189 +10,276 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import isawaitable
 from types import AsyncGeneratorType
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from anyio import sleep_forever
 from anyio.lowlevel import checkpoint
 
+from ...runtime.tasks import uncalled_for
 from ..connection import Connection
 from ..content.ready import is_ready_content
-from ..content.source import check_content, close_content, open_content
-from ..loop import LoopState
-from ..options import StreamOptions
+from ..content.source import check_content, close_content, open_content, unclosed
 from ..outcome import CloseReason
-from ..types import Receive, Send
-from .control import Ending
+from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
 from .farewell import report, take_leave
 from .writer import ClientGone
 
-__all__ = ["ContentMaker", "Session"]
+__all__ = ["DISCONNECTS", "ContentMaker", "Session"]
 
 ContentMaker = Callable[[Connection], Any]
 
-DISCONNECTS = ("http.disconnect", "websocket.disconnect")
+DISCONNECTS: Final = ("http.disconnect", "websocket.disconnect")
+
+STUCK_TIMEOUT: Final = 0.1
+"""Seconds for the last blocks of a client that has not taken the message before them."""
 
 
-class Session(Ending):
-    """Streams the content that ``make`` gives for ``connection``."""
+class Session:
+    """Streams the content that ``make`` gives for the connection of ``control``."""
 
-    __slots__ = ("_is_deaf", "_items", "_make", "_receive")
+    __slots__ = ("_content", "_items", "_make", "control")
 
-    def __init__(
-        self,
-        make: ContentMaker,
-        options: StreamOptions,
-        connection: Connection,
-        receive: Receive,
-        send: Send,
-        owner: object,
-        loop: LoopState,
-    ) -> None:
-        super().__init__(options, connection, send, owner, loop)
+    def __init__(self, make: ContentMaker, control: StreamControl) -> None:
+        self.control = control
         self._make = make
-        self._receive = receive
-        self._items: object = None
-        self._is_deaf = False  # nobody listens to the client, and nobody is about to
+        self._content: Any = None
+        self._items: Any = None
 
     async def run(self) -> None:
         """Stream until the content ends or something ends the stream.
 
-        :raises Exception: the one that the content raised
+        :raises BaseException: the one that the content raised, or the server's cancellation
         """
-        self.loop.watch(self)  # before anything is sent: the signal may come any time
+        control = self.control
+        control.loop.watch(control)  # before anything is sent: the signal may come any time
         try:
-            try:
-                await self.tasks.run(self._stream)
-                if self._items is not None and not self.is_interrupted:
-                    await self.tasks.run(self._conclude)
-            except RuntimeError as exc:
-                self.fail(exc)
-            if not self.response.closed or self._items is not None:
-                await self._finish_in_time()
+            await self._stream()
+        finally:
+            control.close()
+            if control.options.on_close is not None:
+                await report(control.options, control.summary(), control.name)
+        error = control.outcome.unhandled
+        if error is not None:
+            raise error
+
+    async def _stream(self) -> None:
+        control = self.control
+        try:
+            await control.tasks.run(self._run_content)
+            if self._items is not None and not control.is_interrupted:
+                await control.tasks.run(self._conclude)
+        except GeneratorExit:
+            raise  # this coroutine is thrown away: nothing can be awaited any more
         except BaseException as exc:
             # The server cancels the request, as daphne and hypercorn do when they stop.
-            self.note(CloseReason.SERVER_STOPPING)
-            await self._finish_in_time()
-            if not self._knew_of(exc):
+            control.outcome.first(CloseReason.SERVER_STOPPING)
+            await self._wind_down()
+            if not self._is_known(exc):
                 raise
-        finally:
-            self.loop.unwatch(self)
-            self.let_go()
-            if self.options.on_close is not None:
-                await report(self.options, self.summary(), self.name)
-        if self.error is not None:
-            raise self.error
+        else:
+            await self._wind_down()
 
-    def _knew_of(self, exc: BaseException) -> bool:
+    def _is_known(self, exc: BaseException) -> bool:
         """Tell whether a cancellation only repeats the notice that the stream has ended for.
 
         daphne waits for no other stream any more once one has raised its cancellation.
         """
-        noticed = self.stopping is CloseReason.SERVER_STOPPING and self.loop.on_asyncio
-        return noticed and isinstance(exc, anyio.get_cancelled_exc_class())
+        control = self.control
+        noticed = control.outcome.stopping is CloseReason.SERVER_STOPPING
+        cancelled = anyio.get_cancelled_exc_class()
+        return noticed and control.loop.on_asyncio and isinstance(exc, cancelled)
 
-    # -- the two tasks -----------------------------------------------------------------------------
+    # -- the content -------------------------------------------------------------------------------
 
-    async def _stream(self) -> None:
-        options = self.options
+    async def _run_content(self) -> None:
+        """Make the content, write its items, and close it where it stands."""
+        control = self.control
         try:
-            self._items = content = self._make(self.connection)
+            self._content = content = self._make(control.connection)
             if isinstance(content, AsyncGeneratorType):
-                self.tasks.start(self._listen)
-                await self.response.write_events(content, options.encode, options.first)
+                self._items = content
+                control.tasks.start(self._listen)
+                await self._write(content)
             else:
-                await self._stream_other(content)
+                await self._run_other(content)
         except ClientGone:
-            self.note(CloseReason.CLIENT_GONE)
+            control.outcome.first(CloseReason.CLIENT_GONE)
         except Exception as exc:
-            self.fail(exc)
+            control.fail(exc)
+        except BaseException as exc:
+            if self._goes_on(exc):
+                if not isinstance(self._items, Delivery):
+                    await self._close_content()
+                raise
+            control.fail(uncalled_for(exc))
         else:
-            self.note(self.stopping)
+            control.outcome.first(control.outcome.stopping)
         await self._conclude()
 
-    async def _stream_other(self, content: Any) -> None:
-        """Stream whatever ``make`` gave that is no asynchronous generator."""
+    async def _run_other(self, content: Any) -> None:
+        """Run content that is no asynchronous generator."""
+        control = self.control
         alone = is_ready_content(content)
         if not alone:
-            self.tasks.start(self._listen)
+            control.tasks.start(self._listen)
             if isawaitable(content):
-                content = await content
+                self._content = None
+                self._content = content = await content
             check_content(content, "what the handler returned")
         if is_ready_content(content):
-            self._items = delivery = Delivery(self, content)
-            self._is_deaf = alone
-            self.keep()
-            if await delivery.deliver():
-                # The event loop's pump does the rest.
-                if not self._is_deaf:
-                    await sleep_forever()
-                self._is_deaf = False
-                await self._listen(alone=True)
+            await self._deliver(content, alone=alone)
         else:
-            self._items = items = open_content(content, self.options.encode, self.loop)
-            await self.response.write_events(items, self.options.encode, self.options.first)
+            self._items = items = open_content(content, control.options.encode, control.loop)
+            await self._write(items)
 
-    def hear(self) -> None:
-        # The session's own task is to listen, but waits for the client to take the first message.
-        if self._is_deaf:
-            self._is_deaf = False
-            self.tasks.start(self._listen)
+    async def _deliver(self, content: Any, *, alone: bool) -> None:
+        """Let the event loop's pump write the content.
+
+        :param alone: no task listens to the client yet, so this one does, unless the first message
+            has to wait
+        """
+        control = self.control
+        self._content = None
+        self._items = delivery = Delivery(
+            content, control.writer, control.loop.pump, control.options.first, control.content_ended
+        )
+        if alone:
+            control.listen = self._listen
+        control.keep()
+        if await delivery.deliver():
+            if control.listen is None:
+                await sleep_forever()
+            control.listen = None
+            await self._listen(alone=True)
+
+    async def _write(self, items: Any) -> None:
+        """Write the items; throw what cancels ``send`` into the generator that yielded the item."""
+        options, writer, tasks = self.control.options, self.control.writer, self.control.tasks
+        is_cancelled = tasks.cancelled_calls
+        item: Any = None
+        while True:
+            try:
+                if item is not None and not await writer.write_item(
+                    item, options.encode, options.first
+                ):
+                    return
+                await writer.write_events(items, options.encode, options.first, is_cancelled)
+                return
+            except BaseException as exc:
+                if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
+                    raise
+                self.control.clean_up()
+                try:
+                    item = await items.athrow(exc)
+                except StopAsyncIteration:
+                    return
+            if tasks.is_cancelled:
+                return  # it goes on although it was cancelled
+            self.control.cleaned_up()
+
+    def _goes_on(self, exc: BaseException) -> bool:
+        """Tell whether ``exc`` is for those who call us, and not the content's own failure."""
+        if isinstance(exc, anyio.get_cancelled_exc_class()):
+            return self.control.tasks.is_cancelled
+        return isinstance(exc, KeyboardInterrupt | SystemExit | GeneratorExit)
+
+    async def _close_content(self) -> None:
+        """Close the content, in the task in which it ran and under its own scopes."""
+        items, self._items = self._items, None
+        content, self._content = self._content, None
+        # The usual content is a generator that has ended: it has no frame any more.
+        if content is items and getattr(items, "ag_frame", self) is None:
+            return
+        left = unclosed(items, content)
+        if not left:
+            return
+        control = self.control
+        control.is_closing_content = True
+        control.clean_up()
+        try:
+            for thing in left:
+                await self._close(thing)
+        finally:
+            control.is_closing_content = False
+            control.cleaned_up()
+
+    async def _close(self, thing: object) -> None:
+        try:
+            if isinstance(thing, AsyncGeneratorType) or not _is_scope_cancelled():
+                await close_content(thing)
+            else:
+                # No generator, so no scope is open in it; but it may have to wait.
+                with anyio.move_on_after(self.control.options.cleanup_timeout, shield=True):
+                    await close_content(thing)
+        except Exception as exc:
+            self.control.fail(exc)
+        except BaseException as exc:
+            if self._goes_on(exc):
+                raise
+            self.control.fail(uncalled_for(exc))
+
+    # -- the client --------------------------------------------------------------------------------
 
     async def _listen(self, *, alone: bool = False) -> None:
         """Wait for the client to leave, and stop at the first notice of it.
 
-        A further ``receive`` would block for ever on hypercorn and daphne, and return at once, each
+        A further ``receive`` would block forever on hypercorn and daphne, and return at once, each
         time, on uvicorn and granian.
 
         :param alone: in the session's own task
         """
-        self.keep()
+        control = self.control
+        control.keep()
         reason = CloseReason.CLIENT_GONE
+        error: Exception | None = None
         try:
-            while (await self._receive())["type"] not in DISCONNECTS:
+            while (await control.receive())["type"] not in DISCONNECTS:
                 await checkpoint()  # the request's body: of no interest any more
         except OSError:
             pass
         except Exception as exc:
-            self.fail(exc)
-            reason = CloseReason.ERROR
+            reason, error = CloseReason.ERROR, exc
         if not alone:
-            self.end(reason)
+            control.end(reason, error)
+        elif error is not None:
+            control.fail(error)
         else:
-            self.note(reason)
-            if reason is CloseReason.CLIENT_GONE:
-                self.response.close()
+            control.outcome.first(reason)
+            control.writer.close()
+
+    # -- the end -----------------------------------------------------------------------------------
 
     async def _conclude(self) -> None:
         """Close the content, and end the response that it has left open."""
-        if not self.response.closed:
-            self.tasks.start(self._listen)
+        control = self.control
+        if not control.writer.is_closed:
+            control.tasks.start(self._listen)
         await self._close_content()
-        # Cancelled content may go on, or fail; what is sent now may be cancelled, too.
-        if not self.tasks.is_cancelled:
-            await take_leave(self)
+        # Cancelled content may go on, or fail; the last words may be cancelled, too.
+        if not control.tasks.is_cancelled:
+            await take_leave(control.options, control.outcome, control.writer, control.name)
 
-    async def _finish_in_time(self) -> None:
+    async def _wind_down(self) -> None:
         """Do what an interruption left to do, now that nobody listens to the client."""
+        control = self.control
         await self._close_content()
-        if not self.response.closed:
-            with anyio.move_on_after(FAREWELL_TIMEOUT, shield=True) as limit:
-                await take_leave(self)
+        writer, control.listen = control.writer, None
+        if not writer.is_closed:
+            seconds = STUCK_TIMEOUT if writer.was_cut else FAREWELL_TIMEOUT
+            with anyio.move_on_after(seconds, shield=True) as limit:
+                await take_leave(control.options, control.outcome, writer, control.name)
             if limit.cancelled_caught:
-                self.abort()
+                control.abort()
 
-    async def _close_content(self) -> None:
-        items, self._items = self._items, None
-        # The usual content is a generator that has ended: it has no frame any more.
-        if items is None or getattr(items, "ag_frame", self) is None:
-            return
-        self.is_closing_content = True
-        with anyio.move_on_after(self.options.cleanup_timeout, shield=True):
-            try:
-                await close_content(items)
-            except Exception as exc:
-                self.fail(exc)
-        self.is_closing_content = False
+
+def _stands_at_yield(items: Any) -> bool:
+    """Tell whether ``items`` is a generator that waits to be asked for its next item."""
+    return isinstance(items, AsyncGeneratorType) and items.ag_frame is not None
+
+
+def _is_scope_cancelled() -> bool:
+    """Tell whether every wait is cancelled here, as in a cancelled scope of anyio's."""
+    return anyio.current_effective_deadline() == float("-inf")

@@ -1,37 +1,47 @@
-"""The one writer of a response: head, event blocks, keep-alive, final body, one after the other."""
+"""The one writer of a response: head, event blocks, keep-alive, final body, one after the other.
+
+A writer is in one of seven states::
+
+    HEAD -----> OPEN <---> TURN         TURN: a message that is not the content's is on its way
+     |           |          |
+     +-----------+----------+---> HALTED <--> LAST ---> FINAL ---> CLOSED
+     |                               |                               ^
+     +-------------------------------+-------------------------------+   the client is gone
+
+``busy`` says besides that a message is with the server's ``send``. Nobody knows whether a message
+that is cut short went out. Another one may follow it, unless it was the head or the final body.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio import EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ...errors import Refusal
-from ...wire import EncodedBatch, IsolatedBlock
+from ...wire.batch import EncodedBatch, batch_of
 
 if TYPE_CHECKING:
+    from ...headers import Headers
+    from ...wire import Compressor
     from ..content.ready import ReadyContent
+    from ..types import Send
 
-from ...headers import Headers
-from ..types import Send
-
-__all__ = [
-    "ClientGone",
-    "ResponseWriter",
-]
+__all__ = ["ClientGone", "ResponseWriter", "WriterState"]
 
 
-OF_EVERY_ANSWER = frozenset(
+OF_EVERY_ANSWER: Final = frozenset(
     {b"vary", b"access-control-allow-origin", b"access-control-allow-credentials"}
 )
 """The head's fields that a refusal has as well, or a page of another origin could not read it."""
 
-EVENTS_PER_TURN = 256
-"""Events sent before the event loop gets a turn: neither content nor a server's send need ever
-wait.
+EVENTS_PER_TURN: Final = 256
+"""Yield to the event loop after this many events, because neither the content nor the server's
+``send`` is guaranteed to.
 """
 
 
@@ -39,30 +49,53 @@ class ClientGone(Exception):
     """The server's ``send`` said that the client has left (ASGI HTTP 2.4)."""
 
 
+class WriterState(IntEnum):
+    """How far a response has come; see the picture above."""
+
+    HEAD = 0
+    """Nothing is out: the head goes with the first message."""
+    TURN = 1
+    """A message that is not the content's is on its way: the content has to wait for it."""
+    OPEN = 2
+    """The content may write, straight to ``send``."""
+    HALTED = 3
+    """The content may write no more; the last block and the final body may follow."""
+    LAST = 4
+    """The last block is on its way; if it is cut short, the final body alone may follow."""
+    FINAL = 5
+    """The final body is on its way, or follows the last block for the last time."""
+    CLOSED = 6
+    """Nothing may follow."""
+
+
+# A member of an enumeration costs as much to look up in its class as half an event to encode.
+_HEAD, _TURN, _OPEN, _HALTED, _LAST, _FINAL, _CLOSED = WriterState
+
+
 class ResponseWriter:
     """Writes one response with the server's ``send``, and is the only one to call it.
 
-    A lock for each event would cost more than the event. There are just two writers, the content's
-    task and the ticker: ``busy`` says that a message is on its way, the ticker then stays away, and
-    ``_hold`` tells the content's task that it must not go straight to ``send``.
+    A lock for each event would cost more than the event. There are just two tasks that write, the
+    content's and the one that keeps the timers: the second stays away while the first is busy, and
+    the first does not go straight to ``send`` while the state is another one than ``OPEN``.
+
+    :param compressor: codes every body of the response, but not of a refusal
     """
 
     __slots__ = (
         "_body",
+        "_compressor",
         "_freed",
-        "_halted",
         "_headers",
-        "_hold",
+        "_is_torn",
         "_now",
-        "_send",
         "_status",
         "busy",
         "bytes",
-        "closed",
-        "ending",
         "events",
+        "send",
         "since",
-        "started",
+        "state",
     )
 
     def __init__(
@@ -73,56 +106,85 @@ class ResponseWriter:
         status: int,
         headers: Headers,
         prefix: str = "http.response",
+        compressor: Compressor | None = None,
     ) -> None:
-        self._send = send
+        self.send = send
         self._now = now
-        self._hold = True  # until the head is out
         self._freed: anyio.Event | None = None
         self._body = f"{prefix}.body"
         self._status = status
-        self._headers = headers
+        self._headers: Headers | None = headers
+        self._compressor = compressor
+        self._is_torn = False
+        self.state = _HEAD
         self.busy = False
         """A message is with the server's ``send``."""
         self.since = now()
         """When the last message was given to ``send``: the client's silence counts from here."""
-        self.started = False
-        """The head is on its way, or out."""
-        self.closed = False
-        """Nothing more may be written."""
-        self.ending = False
-        """The final body is on its way, or out."""
-        self._halted = False
         self.events = 0
         self.bytes = 0
+        """Bytes of body that were sent, as they are on the wire."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the head is on its way, or out."""
+        return self._headers is None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the last block or the final body is on its way."""
+        return _LAST <= self.state <= _FINAL
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing may follow."""
+        return self.state is _CLOSED
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the last message was cut short: the client, or the server, did not take it."""
+        return self._is_torn
 
     async def write_events(
-        self, items: AsyncIterable[object], encode: Callable[[object], bytes], first: bytes
+        self,
+        items: AsyncIterable[object],
+        encode: Callable[[object], bytes],
+        first: bytes,
+        is_cancelled: Callable[[], object],
     ) -> None:
         """Write each of ``items`` as it comes; the head and ``first`` go with the first one.
 
+        Returns at the end of ``items``, or when they go on although the stream has ended.
+
+        :param is_cancelled: tells whether this task goes on although it was cancelled
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        send, now, kind = self._send, self._now, self._body
+        send, now, kind = self.send, self._now, self._body
+        coded = self._compressor is not None
         events = size = 0
         turn = EVENTS_PER_TURN
         try:
             async for item in items:
                 if type(item) is EncodedBatch:
-                    body, count = item
+                    body, count = item.body, item.events
                 else:
                     body, count = encode(item), 1
-                if self._hold:
-                    if not await self._write_held(body, first):
-                        return  # the content went on although it was cancelled
+                if coded or self.state is not _OPEN or is_cancelled():
+                    batch = item if type(item) is EncodedBatch else batch_of(body)
+                    if is_cancelled() or not await self.write_batch(batch, first):
+                        return
                 else:
-                    # As in write(), whose call would cost a third of the event.
+                    # As in _send_body(): calling it would cost a third of the event.
                     self.busy = True
                     self.since = now()
                     try:
                         await send({"type": kind, "body": body, "more_body": True})
                     except OSError as exc:
-                        self.closed = self._hold = True
+                        self.state = _CLOSED
                         raise ClientGone from exc
+                    except BaseException:
+                        self._is_torn = True
+                        raise
                     finally:
                         self.busy = False
                     size += len(body)
@@ -134,105 +196,131 @@ class ResponseWriter:
             self.events += events
             self.bytes += size
 
+    async def write_item(
+        self, item: object, encode: Callable[[object], bytes], first: bytes
+    ) -> bool:
+        """Write one item; returns False once the stream has ended."""
+        batch = item if isinstance(item, EncodedBatch) else batch_of(encode(item))
+        if not await self.write_batch(batch, first):
+            return False
+        self.events += batch.events
+        return True
+
     async def write_ready(
         self, content: ReadyContent, wake: Callable[[], object], first: bytes
     ) -> bool:
-        """Write what ``content`` has ready, and let it call ``wake`` when it has more.
+        """Write all that ``content`` has ready, and let it call ``wake`` when it has more.
 
         The head and ``first`` go before the first of all. Returns False at the content's end.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        if self._hold and (self.closed or self._halted):
+        if self.state >= _HALTED:
             return True
         try:
             batch = content.take()
         except EndOfStream:
             return False
         if batch is not None:
-            body, events = batch
-            if self._hold:
-                if not await self._write_held(body, first):
-                    return True
-            else:
-                self.busy = True
-                self.since = self._now()
-                try:
-                    await self._send({"type": self._body, "body": body, "more_body": True})
-                except OSError as exc:
-                    self.closed = self._hold = True
-                    raise ClientGone from exc
-                finally:
-                    self.busy = False
-                    if self._freed is not None:
-                        self._set_free()
-                self.bytes += len(body)
-            self.events += events
-            if self._hold:
+            if not await self.write_batch(batch, first):
+                return True
+            self.events += batch.events
+            if self.state >= _HALTED:
                 return True  # it ended meanwhile
         content.when_ready(wake)
         return True
 
-    async def _write_held(self, body: bytes, first: bytes) -> bool:
+    async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
+        """Write one batch of the content; ``first`` goes with the head, before it."""
+        body = batch.body
         if first and not self.started:
-            joined = first + body
-            body = IsolatedBlock(joined) if type(body) is IsolatedBlock else joined
-        return not self._halted and await self.write(body)
+            body = first + body
+        return await self.write(body, isolated=batch.isolated)
 
-    async def write(self, body: bytes, *, last: bool = False) -> bool:
+    async def write(self, body: bytes, *, isolated: bool = False, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
 
         Waits while another message is on its way. Returns False, and does nothing, once the
-        response is closed.
+        response has ended, or if it is halted and this is not the last.
 
+        :param isolated: compress ``body`` independently of its neighbours (BREACH)
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        while self.busy and not self.closed:
+        if self.busy:
+            await self._wait_until_free()
+        if self.state >= (_LAST if last else _HALTED):
+            return False
+        self.busy = True
+        self.since = self._now()
+        self.state = _LAST if last else _TURN if self.state is _OPEN else self.state
+        try:
+            if self._headers is not None:
+                await self._send_head()
+            if body:
+                await self._send_body(body, isolated=isolated)
+            if last:
+                self.state = _FINAL
+                await self._send_body(b"", more_body=False)
+        except OSError as exc:
+            self.state = _CLOSED
+            raise ClientGone from exc
+        finally:
+            self._leave()
+        return True
+
+    def _leave(self) -> None:
+        """Let others write, as far as the state allows."""
+        self.busy = False
+        if self.state is _LAST:
+            self.state = _HALTED
+        elif self.state is _FINAL:
+            self.state = _CLOSED
+        elif self.state <= _TURN and self._headers is None:
+            self.state = _OPEN
+        if self._freed is not None:
+            self._set_free()
+
+    async def _wait_until_free(self) -> None:
+        while self.busy and self.state < _FINAL:
             if self._freed is None:
                 self._freed = anyio.Event()
             await self._freed.wait()
-        if self.closed:
-            return False
-        self.busy = self._hold = True
-        self.ending = last
-        self.since = self._now()
-        try:
-            if not self.started:
-                await self._write_head()
-            if body:
-                await self._send({"type": self._body, "body": body, "more_body": True})
-                self.bytes += len(body)
-            if last:
-                self.closed = True
-                await self._send({"type": self._body, "body": b"", "more_body": False})
-        except OSError as exc:
-            self.closed = True
-            raise ClientGone from exc
-        finally:
-            self.busy = False
-            self._hold = self.closed or self._halted
-            if self._freed is not None:
-                self._set_free()
-        return True
 
     def _set_free(self) -> None:
         freed, self._freed = self._freed, None
         if freed is not None:
             freed.set()
 
-    async def _write_head(self) -> None:
-        self.started = True
+    async def _send_head(self) -> None:
+        headers, self._headers = self._headers, None
+        assert headers is not None
         try:
-            await self._send(
+            await self.send(
                 {
                     "type": f"{self._body.removesuffix('body')}start",
                     "status": self._status,
-                    "headers": self._headers.copy(),  # middleware may add to them
+                    "headers": headers.copy(),  # middleware may add to them
                 }
             )
         except BaseException:
-            self.closed = True  # nobody knows whether it went out, so nothing can follow it
+            self.state = _CLOSED  # nobody knows whether it went out, so nothing can follow it
             raise
+
+    async def _send_body(
+        self, body: bytes, *, isolated: bool = False, more_body: bool = True
+    ) -> None:
+        compressor = self._compressor
+        if compressor is not None:
+            if body:
+                # A message that was cut short has perhaps not gone out: this one must make sense
+                # without it.
+                body = compressor.compress(body, isolate=isolated or self._is_torn)
+            if not more_body:
+                body += compressor.finish()
+        self._is_torn = True
+        await self.send({"type": self._body, "body": body, "more_body": more_body})
+        self._is_torn = False
+        self.bytes += len(body)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal's status, headers and body instead of events.
@@ -244,17 +332,18 @@ class ResponseWriter:
         ]
         if refusal.body and not any(name == b"content-type" for name, _ in headers):
             headers.append((b"content-type", b"text/plain; charset=utf-8"))
-        for pair in self._headers:
+        for pair in self._headers or ():
             if pair[0] in OF_EVERY_ANSWER and pair not in headers:
                 headers.append(pair)
-        self._status, self._headers = refusal.status, headers
+        self._status, self._headers, self._compressor = refusal.status, headers, None
         await self.write(refusal.body, last=True)
 
     def halt(self) -> None:
         """Take no further events from the content; the last block and the final body may follow."""
-        self._halted = self._hold = True
+        if self.state < _HALTED:
+            self.state = _HALTED
 
     def close(self) -> None:
         """Write nothing more: the client is gone, or not worth waiting for."""
-        self.closed = self._hold = True
+        self.state = _FINAL if self.is_final else _CLOSED
         self._set_free()

@@ -69,7 +69,7 @@ async def test_item_is_there_as_soon_as_it_is_made() -> None:
     with anyio.fail_after(10):
         for number in range(100):
             step.set()
-            assert await batches.__anext__() == (encode(str(number)), 1)
+            assert await batches.__anext__() == (encode(str(number)), 1, False)
     await batches.aclose()
 
 
@@ -84,7 +84,7 @@ async def test_item_that_comes_just_before_the_wait_is_not_missed(monkeypatch: A
 
     monkeypatch.setattr("sse_asgi.asgi.content.threaded.anyio", SimpleNamespace(Event=event))
     with anyio.fail_after(1):
-        assert await batches.__anext__() == (encode("a"), 1)
+        assert await batches.__anext__() == (encode("a"), 1, False)
 
 
 @pytest.mark.anyio
@@ -210,9 +210,7 @@ async def test_what_the_iterable_raised_is_not_raised_a_second_time(caplog: Any)
 
     with pytest.raises(KeyError, match="once"):
         await serve(EventStream(content))
-    assert [record.getMessage() for record in caplog.records] == [
-        "GET /: the content failed after its first event: KeyError('once')"
-    ]
+    assert not caplog.records
 
 
 @pytest.mark.anyio
