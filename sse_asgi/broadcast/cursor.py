@@ -121,6 +121,19 @@ class Cursor:
             if all_of_it or feed.topic.trimmed > self.at
         )
 
+    def pass_batch(self, last: int, events: int) -> None:
+        """Go on after a batch of the only marked feed. Without the lock: a mark too many is fine.
+
+        :param last: the sequence of the batch's last entry
+        :param events: how many entries it has
+        """
+        assert self.feed is not None
+        self.at = last
+        if self.feed.topic.newest <= last:
+            self.feed = None
+        else:
+            self._seen += events
+
     def move(self, at: int) -> None:
         """Go on after ``at``, and keep the marks of the feeds that have more."""
         marks = [

@@ -22,7 +22,7 @@ from .log.entry import Entry
 from .log.history import History
 from .log.topics import Topic
 
-__all__ = ["Feed", "LoopFeeds", "Marked"]
+__all__ = ["Feed", "Joined", "LoopFeeds", "Marked"]
 
 _MOST_ENTRIES: Final = 512
 """Entries that are joined at most. A batch is bounded by bytes, too."""
@@ -55,7 +55,7 @@ class Feed:
 
     def __init__(self, feeds: LoopFeeds, topic: Topic) -> None:
         self._feeds = feeds
-        self._latest: _Joined | None = None
+        self._latest: Joined | None = None
         self._stream: SharedStream | None = None
         self.topic = topic
         self.is_noted = False
@@ -74,12 +74,12 @@ class Feed:
         """Let go of what was joined from an earlier life of the log."""
         self._latest = self._stream = None
 
-    def known_after(self, at: int) -> _Joined | None:
+    def known_after(self, at: int) -> Joined | None:
         """Return what was joined last if it is the next batch after ``at``; without the lock."""
         latest = self._latest
         return latest if latest is not None and latest.before <= at < latest.first else None
 
-    def join_after(self, at: int) -> _Joined:
+    def join_after(self, at: int) -> Joined:
         """Join the next batch of the topic's entries, of which there is one; under the lock."""
         known = self.known_after(at)
         if known is None:
@@ -93,7 +93,7 @@ class Feed:
             before, last = self.topic.before(at), entries[batch.events - 1].sequence
             if len(self.places) > 1:
                 batch = self._shared(batch, before, entries)
-            known = _Joined(before, entries[0].sequence, batch, last)
+            known = Joined(before, entries[0].sequence, batch, last)
             if len(self.places) > 1:
                 self._latest = known
         return known
@@ -107,7 +107,7 @@ class Feed:
         return batch._replace(body=SharedBlock.of(batch.body, self._stream, before, blocks))
 
 
-class _Joined:
+class Joined:
     """A batch of one topic, for every place from ``before`` up to its ``first`` entry."""
 
     __slots__ = ("batch", "before", "first", "last")

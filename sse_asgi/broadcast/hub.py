@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from secrets import token_hex
+from types import TracebackType
 from typing import Any, Final, get_args
 
 import anyio
 
 from .. import checks
 from ..errors import PublishError
+from ..runtime.change import Change
 from ..runtime.eventloop import EventLoop
 from ..runtime.perloop import PerLoop
 from ..runtime.service import LoopService, ServiceStopped
@@ -61,13 +63,14 @@ class Hub:
         if backend is None:
             backend = MemoryBackend()
         if not isinstance(backend, Backend):
-            raise TypeError(checks.refuse("backend", "an object that keeps a log", backend))
+            raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
         self.history = backend.history
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)
-        self._entered = 0
+        self._failures = PerLoop(_Failure)
+        self._blocks: dict[int, list[AsyncExitStack]] = {}
 
     # -- publishing --------------------------------------------------------------------------------
 
@@ -170,18 +173,36 @@ class Hub:
     # -- running -----------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Hub:
-        """Run the backend, if it has to, until the last block that has entered is left."""
-        self._entered += 1
-        if self.backend.needs_run:
-            self._service.start()
+        """Run the backend, if it has to, until the last block that has entered is left.
+
+        A backend that fails for good ends the block with its exception.
+        """
+        async with AsyncExitStack() as stack:
+            if self.backend.needs_run:
+                tasks = await stack.enter_async_context(anyio.create_task_group())
+                stack.callback(tasks.cancel_scope.cancel)
+                self._service.start()
+                tasks.start_soon(self._failures.get().raise_first)
+            self._blocks.setdefault(anyio.get_current_task().id, []).append(stack.pop_all())
         return self
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
         """Stop the backend."""
-        self._entered -= 1
-        if not self._entered and self.backend.needs_run:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_TIMEOUT):
-                await self._service.stop()
+        task = anyio.get_current_task().id
+        stack = self._blocks[task].pop()
+        if not self._blocks[task]:
+            del self._blocks[task]
+        try:
+            return await stack.__aexit__(kind, error, trace)
+        finally:
+            if not self._blocks and self.backend.needs_run:
+                with anyio.move_on_after(_STOP_TIMEOUT, shield=True):
+                    await self._service.stop()
 
     async def _run(self) -> None:
         failure: Exception | None = None
@@ -194,6 +215,8 @@ class Hub:
             tasks.cancel_scope.cancel()
         if failure is not None:
             self.history.fail(failure)
+            for loop in self._failures.values():
+                loop.tell(failure)
             raise failure
 
     def _ended(self, loop: EventLoop) -> None:
@@ -209,7 +232,8 @@ class Hub:
     def _after_fork(self) -> None:
         """Begin a life of its own in a forked process: no subscriber of the parent's is here."""
         self._feeds = PerLoop(self._new_feeds)
-        self._entered = 0
+        self._failures = PerLoop(_Failure)
+        self._blocks.clear()
         self.history.after_fork()
 
     def _feeds_here(self) -> LoopFeeds:
@@ -234,6 +258,31 @@ class Hub:
         """Return what this process knows of the hub, as plain data for metrics."""
         places = [place for feeds in self._feeds.values() for place in feeds.subscribers]
         return snapshot_of(self._reader, places, self.health())
+
+
+class _Failure:
+    """Ends the blocks of one event loop when the backend fails for good."""
+
+    def __init__(self) -> None:
+        self._loop = EventLoop()
+        self._error: Exception | None = None
+        self._change = Change()
+
+    def tell(self, error: Exception) -> None:
+        """Have the blocks ended; from any event loop."""
+        with suppress(RuntimeError):  # that event loop is gone
+            self._loop.call_soon(self._tell, error)
+
+    def _tell(self, error: Exception) -> None:
+        self._error = error
+        self._change.notify()
+
+    async def raise_first(self) -> None:
+        """Wait for the next failure, and raise it."""
+        self._error = None
+        while self._error is None:
+            await self._change.wait()
+        raise self._error
 
 
 @contextmanager

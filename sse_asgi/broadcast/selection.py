@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import Context
+from itertools import islice
 from typing import TypeAlias
 
 from .log.entry import Entry
@@ -60,7 +61,7 @@ class Selection:
         return [entry for entry in entries if self._filter(entry)]
 
     def collect(self, entries: Iterable[Entry]) -> None:
-        """Keep the newest entry of each key, until :meth:`collected` is called."""
+        """Keep the newest entry of each key, until :meth:`drop` lets go of it."""
         self._context.run(self._collect, entries)
 
     def _collect(self, entries: Iterable[Entry]) -> None:
@@ -70,7 +71,16 @@ class Selection:
             self._latest.pop(key, None)  # a key stands where its newest entry stands
             self._latest[key] = entry
 
-    def collected(self) -> list[Entry]:
-        """Return the entries that were kept, oldest first, and begin anew."""
-        latest, self._latest = self._latest, {}
-        return list(latest.values())
+    @property
+    def has_collected(self) -> bool:
+        """Whether entries are kept that were not taken yet."""
+        return bool(self._latest)
+
+    def collected(self) -> Iterator[Entry]:
+        """Return the entries that are kept, oldest first."""
+        return iter(self._latest.values())
+
+    def drop(self, count: int) -> None:
+        """Let go of the oldest entries that are kept."""
+        for key in list(islice(self._latest, count)):
+            del self._latest[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 import anyio
@@ -13,7 +14,7 @@ from anyio import EndOfStream
 from ..wire import EncodedBatch
 from ..wire.batch import joined
 from .cursor import Cursor
-from .feed import LoopFeeds
+from .feed import Joined, LoopFeeds
 from .log.entry import Entry
 from .log.reader import LogReader
 from .replay import OnGap, Replay
@@ -40,7 +41,6 @@ class Subscription(AsyncIterator[EncodedBatch]):
 
     __slots__ = (
         "__weakref__",
-        "_chosen",
         "_cursor",
         "_ended",
         "_feeds",
@@ -67,7 +67,6 @@ class Subscription(AsyncIterator[EncodedBatch]):
         self._replay = Replay(
             reader, cursor, last_event_id, on_gap, selection.takes_all, _soon(cursor)
         )
-        self._chosen: list[Entry] = []
         self._is_live = False
         """Whether it has caught up once, so that its marks tell it everything."""
         self._is_read = False
@@ -94,15 +93,17 @@ class Subscription(AsyncIterator[EncodedBatch]):
             feeds.advance()
         if history.failure is not None:
             raise RuntimeError("the backend of the hub failed") from history.failure
-        if self._is_live and self._replay.epoch == history.epoch and not self._chosen:
+        if self._is_live and self._replay.epoch == history.epoch:
             feed = cursor.feed
             if feed is None:
+                if self._selection.has_collected:
+                    return self._send_latest()
                 return self._newer_position() if cursor.is_stale else None
             if cursor.has_one_mark and self._selection.takes_all:
                 # The next one of a thousand that stand at the same place: no lock, no search.
                 known = feed.known_after(cursor.at)
                 if known is not None:
-                    self._pass(known.last)
+                    self._pass(known)
                     return known.batch
         return self._search()
 
@@ -119,7 +120,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
     def _has_more(self) -> bool:
         """Whether there is something to take without being woken; without the lock."""
         replay, history = self._replay, self._reader.history
-        if self._ended or self._chosen or replay.has_ended:
+        if self._ended or self._selection.has_collected or replay.has_ended:
             return True
         if replay.is_asking or not replay.has_begun:
             return False
@@ -176,15 +177,12 @@ class Subscription(AsyncIterator[EncodedBatch]):
         cursor.owner = weakref.ref(self, lambda _: feeds.desert(cursor))
         return feeds
 
-    def _pass(self, last: int) -> None:
-        """Go on after the entry ``last`` of the only marked feed."""
+    def _pass(self, known: Joined) -> None:
+        """Go on after a batch of the only marked feed."""
         cursor = self._cursor
-        feed = cursor.feed
-        assert feed is not None
-        cursor.at = cursor.sent = last
+        cursor.sent = known.last
         cursor.is_stale = False
-        if feed.topic.newest <= last:
-            cursor.clear()
+        cursor.pass_batch(known.last, known.batch.events)
 
     def _newer_position(self) -> EncodedBatch | None:
         """Return a position that the history will not forget soon."""
@@ -198,8 +196,6 @@ class Subscription(AsyncIterator[EncodedBatch]):
 
     def _search(self) -> EncodedBatch | None:
         """Look for what comes next: an event of the hub's, or entries."""
-        if self._chosen:
-            return self._send(self._chosen)
         with self._reader.history.lock:
             step = self._replay.step()
             if step is not None or not self._replay.has_begun or self._replay.has_ended:
@@ -231,7 +227,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
         if first.sequence > cursor.feeds.horizon:
             return None
         known = feed.join_after(cursor.at)
-        self._pass(known.last)
+        self._pass(known)
         return known.batch
 
     def _choose(self, entries: list[Entry], page: list[Entry]) -> EncodedBatch | None:
@@ -251,15 +247,16 @@ class Subscription(AsyncIterator[EncodedBatch]):
         self._move(last, page)
         if batch is not None:
             self._cursor.sent = chosen[batch.events - 1].sequence
-        elif self._selection.keeps_latest and self._is_live and self._cursor.feed is None:
-            self._chosen = self._selection.collected()
-            return self._send(self._chosen) if self._chosen else None
+        elif self._is_live and self._cursor.feed is None and self._selection.has_collected:
+            return self._send_latest()
         return batch
 
-    def _send(self, chosen: list[Entry]) -> EncodedBatch:
-        batch = joined(entry.block for entry in chosen)
-        self._cursor.sent = chosen[batch.events - 1].sequence
-        self._chosen = chosen[batch.events :]
+    def _send_latest(self) -> EncodedBatch:
+        """Send the newest entries of a backlog by key, now that all of it was looked at."""
+        entries = list(islice(self._selection.collected(), _AT_ONCE))
+        batch = joined(entry.block for entry in entries)
+        self._selection.drop(batch.events)
+        self._cursor.sent = entries[batch.events - 1].sequence
         return batch
 
     def _move(self, last: int, page: list[Entry]) -> None:
