@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["EncodedBatch", "IsolatedBlock", "batch_of", "encode_batch"]
+__all__ = ["EncodedBatch", "IsolatedBlock", "batch_of", "encode_batch", "is_isolated"]
 
 BATCH_BYTES = 65_536
 
@@ -33,6 +33,14 @@ class EncodedBatch(NamedTuple):
 def batch_of(block: bytes) -> EncodedBatch:
     """Return the batch that holds one encoded block alone."""
     return EncodedBatch(block, 1, type(block) is IsolatedBlock)
+
+
+def is_isolated(item: object, block: bytes) -> bool:
+    """Tell whether the block of an item of content must be compressed by itself.
+
+    :param block: the body of an :class:`EncodedBatch`, or what an encoder made of another item
+    """
+    return item.isolated if isinstance(item, EncodedBatch) else type(block) is IsolatedBlock
 
 
 def encode_batch(
