@@ -111,10 +111,20 @@ class AsyncioTaskPair:
     The task beside it is made in the next turn of the event loop: a short stream has ended before.
     """
 
-    __slots__ = ("_beside", "_cancelling", "_early", "_interrupts", "_outer", "_task", "_waits_for")
+    __slots__ = (
+        "_alone",
+        "_beside",
+        "_cancelling",
+        "_early",
+        "_interrupts",
+        "_outer",
+        "_task",
+        "_waits_for",
+    )
 
     def __init__(self) -> None:
         self._task: Task[Any] | None = None
+        self._alone = True
         self._beside: Task[None] | None = None
         self._interrupts = 0
         self._cancelling = 0
@@ -129,6 +139,7 @@ class AsyncioTaskPair:
         assert task is not None
         self._cancelling = task.cancelling()
         self._task = task
+        self._alone = True
         self._outer = _anyio_scope(task)
         if self._early:
             self.interrupt()
@@ -147,7 +158,8 @@ class AsyncioTaskPair:
                 await _end(beside)
 
     def start(self, beside: Main) -> None:
-        if self._task is not None and self._beside is None:
+        if self._alone and self._task is not None:
+            self._alone = False
             self._task.get_loop().call_soon(self._start, beside)
 
     def _start(self, beside: Main) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-__all__ = ["BATCH_BYTES", "EncodedBatch", "IsolatedBlock", "batch_of", "encode_batch", "joined"]
+__all__ = [
+    "BATCH_BYTES",
+    "EncodedBatch",
+    "IsolatedBlock",
+    "batch_of",
+    "encode_batch",
+    "is_isolated",
+    "joined",
+]
 
 BATCH_BYTES: Final = 65_536
 """Bytes after which a batch is full. A batch is larger only if its last block is."""
@@ -34,6 +42,15 @@ class EncodedBatch(NamedTuple):
 def batch_of(block: bytes) -> EncodedBatch:
     """Return the batch that holds one encoded block alone."""
     return EncodedBatch(block, 1, type(block) is IsolatedBlock)
+
+
+def is_isolated(item: object, block: bytes) -> bool:
+    """Tell whether the block of an item of content must be compressed by itself.
+
+    :param item: the item, which is often a batch
+    :param block: the body of that batch, or the block that an encoder made of another item
+    """
+    return item.isolated if isinstance(item, EncodedBatch) else type(block) is IsolatedBlock
 
 
 def encode_batch(

@@ -9,6 +9,7 @@ import anyio
 
 from ...errors import Refusal
 from ...wire import Encoder, ServerSentEvent
+from ..connection import Connection, request_name
 from ..options import StreamOptions
 from ..outcome import CloseReason, Outcome, StreamSummary
 from ..reconnect import random_retry
@@ -28,12 +29,9 @@ def retry_block(options: StreamOptions) -> bytes:
 
 
 async def take_leave(
-    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, request: str
+    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, connection: Connection
 ) -> None:
-    """End the response with its last block, or as a refusal, if that is left to do.
-
-    :param request: names the request in the log
-    """
+    """End the response with its last block, or as a refusal, if that is left to do."""
     if writer.is_closed:
         return
     error = outcome.error
@@ -41,13 +39,15 @@ async def take_leave(
         if outcome.reason is CloseReason.REFUSED and isinstance(error, Refusal):
             await _refuse(error, outcome, writer)
         elif error is None or writer.started:
-            await writer.write(await _last_block(options, outcome, writer, request), last=True)
+            await writer.write(await _last_block(options, outcome, writer, connection), last=True)
         # Otherwise the server, or the framework around us, makes an error response of it.
     except ClientGone:
         pass
     except Exception as exc:
         if not outcome.first(CloseReason.ERROR, exc):
-            logger.error("%s: failed while the stream was closing", request, exc_info=exc)
+            logger.error(
+                "%s: failed while the stream was closing", request_name(connection), exc_info=exc
+            )
 
 
 async def _refuse(refusal: Refusal, outcome: Outcome, writer: ResponseWriter) -> None:
@@ -61,20 +61,20 @@ async def _refuse(refusal: Refusal, outcome: Outcome, writer: ResponseWriter) ->
 
 
 async def _last_block(
-    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, request: str
+    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, connection: Connection
 ) -> bytes:
     if outcome.is_told:
         return b""  # an interruption came before the final body
     outcome.is_told = True
     if outcome.error is not None:
-        return await _error_block(options, outcome, request)
+        return await _error_block(options, outcome, connection)
     block = b"" if writer.started else options.first
     if outcome.reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
         block += retry_block(options)
     return block
 
 
-async def _error_block(options: StreamOptions, outcome: Outcome, request: str) -> bytes:
+async def _error_block(options: StreamOptions, outcome: Outcome, connection: Connection) -> bytes:
     """Return what ``on_error`` makes of the error.
 
     The error is reported once: by the application, which raises it at last, or, if ``on_error``
@@ -89,15 +89,17 @@ async def _error_block(options: StreamOptions, outcome: Outcome, request: str) -
             item = await item
         block = b"" if item is None else options.encode(item)
     except Exception:
-        logger.exception("%s: on_error failed", request)
+        logger.exception("%s: on_error failed", request_name(connection))
         return b""
     outcome.is_handled = True
-    logger.error("%s: the content failed after its first event", request, exc_info=error)
+    logger.error(
+        "%s: the content failed after its first event", request_name(connection), exc_info=error
+    )
     return block
 
 
-async def report(options: StreamOptions, summary: StreamSummary, request: str) -> None:
-    """Tell ``on_close`` how the stream of ``request`` ended."""
+async def report(options: StreamOptions, summary: StreamSummary, connection: Connection) -> None:
+    """Tell ``on_close`` how the stream ended."""
     if options.on_close is None:
         return
     try:
@@ -106,4 +108,4 @@ async def report(options: StreamOptions, summary: StreamSummary, request: str) -
             with anyio.move_on_after(options.cleanup_timeout, shield=True):
                 await result
     except Exception:
-        logger.exception("%s: on_close failed", request)
+        logger.exception("%s: on_close failed", request_name(connection))

@@ -54,33 +54,29 @@ class Session:
         :raises BaseException: the one that the content raised, or the server's cancellation
         """
         control = self.control
+        outcome, tasks = control.outcome, control.tasks
         control.loop.watch(control)  # before anything is sent: the signal may come any time
         try:
-            await self._stream()
-        finally:
-            control.close()
-            if control.options.on_close is not None:
-                await report(control.options, control.summary(), control.name)
-        error = control.outcome.unhandled
-        if error is not None:
-            raise error
-
-    async def _stream(self) -> None:
-        control = self.control
-        try:
-            await control.tasks.run(self._run_content)
+            await tasks.run(self._run_content)
             if self._items is not None and not control.is_interrupted:
-                await control.tasks.run(self._conclude)
+                await tasks.run(self._conclude)
+            if self._items is not None or not control.writer.is_closed:
+                await self._wind_down()
         except GeneratorExit:
             raise  # this coroutine is thrown away: nothing can be awaited any more
         except BaseException as exc:
             # The server cancels the request, as daphne and hypercorn do when they stop.
-            control.outcome.first(CloseReason.SERVER_STOPPING)
+            outcome.first(CloseReason.SERVER_STOPPING)
             await self._wind_down()
             if not self._is_known(exc):
                 raise
-        else:
-            await self._wind_down()
+        finally:
+            control.close()
+            if control.options.on_close is not None:
+                await report(control.options, control.summary(), control.connection)
+        error = outcome.unhandled
+        if error is not None:
+            raise error
 
     def _is_known(self, exc: BaseException) -> bool:
         """Tell whether a cancellation only repeats the notice that the stream has ended for.
@@ -260,7 +256,7 @@ class Session:
         await self._close_content()
         # Cancelled content may go on, or fail; the last words may be cancelled, too.
         if not control.tasks.is_cancelled:
-            await take_leave(control.options, control.outcome, control.writer, control.name)
+            await take_leave(control.options, control.outcome, control.writer, control.connection)
 
     async def _wind_down(self) -> None:
         """Do what an interruption left to do, now that nobody listens to the client."""
@@ -270,7 +266,7 @@ class Session:
         if not writer.is_closed:
             seconds = STUCK_TIMEOUT if writer.was_cut else FAREWELL_TIMEOUT
             with anyio.move_on_after(seconds, shield=True) as limit:
-                await take_leave(control.options, control.outcome, writer, control.name)
+                await take_leave(control.options, control.outcome, writer, control.connection)
             if limit.cancelled_caught:
                 control.abort()
 

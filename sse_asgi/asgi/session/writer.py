@@ -23,7 +23,7 @@ from anyio import EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ...errors import Refusal
-from ...wire.batch import EncodedBatch, batch_of
+from ...wire.batch import EncodedBatch, batch_of, is_isolated
 
 if TYPE_CHECKING:
     from ...headers import Headers
@@ -43,6 +43,13 @@ EVENTS_PER_TURN: Final = 256
 """Yield to the event loop after this many events, because neither the content nor the server's
 ``send`` is guaranteed to.
 """
+
+
+EVENTS_PER_LOOK: Final = 32
+"""Look after this many events whether the task goes on although it was cancelled..."""
+
+MOMENT: Final = 0.01
+"""... or after each one, once the last ones have taken longer than this, in seconds."""
 
 
 class ClientGone(Exception):
@@ -87,6 +94,7 @@ class ResponseWriter:
         "_compressor",
         "_freed",
         "_headers",
+        "_is_open",
         "_is_torn",
         "_now",
         "_status",
@@ -117,6 +125,8 @@ class ResponseWriter:
         self._compressor = compressor
         self._is_torn = False
         self.state = _HEAD
+        self._is_open = False
+        """The content may go straight to ``send``: the state is OPEN, and nothing is compressed."""
         self.busy = False
         """A message is with the server's ``send``."""
         self.since = now()
@@ -160,27 +170,22 @@ class ResponseWriter:
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
         send, now, kind = self.send, self._now, self._body
-        coded = self._compressor is not None
         events = size = 0
-        turn = EVENTS_PER_TURN
+        turn, look, looked_at = EVENTS_PER_TURN, 1, self.since
         try:
             async for item in items:
                 if type(item) is EncodedBatch:
                     body, count = item.body, item.events
                 else:
                     body, count = encode(item), 1
-                if coded or self.state is not _OPEN or is_cancelled():
-                    batch = item if type(item) is EncodedBatch else batch_of(body)
-                    if is_cancelled() or not await self.write_batch(batch, first):
-                        return
-                else:
-                    # As in _send_body(): calling it would cost a third of the event.
+                if self._is_open:
+                    # As in write(): calling it would cost a third of the event.
                     self.busy = True
                     self.since = now()
                     try:
                         await send({"type": kind, "body": body, "more_body": True})
                     except OSError as exc:
-                        self.state = _CLOSED
+                        self.close()
                         raise ClientGone from exc
                     except BaseException:
                         self._is_torn = True
@@ -188,10 +193,19 @@ class ResponseWriter:
                     finally:
                         self.busy = False
                     size += len(body)
+                else:
+                    isolated = is_isolated(item, body)
+                    if first and self._headers is not None:
+                        body = first + body
+                    if not await self.write(body, isolated=isolated):
+                        return
                 events += count
-                if events >= turn:
-                    turn = events + EVENTS_PER_TURN
-                    await checkpoint()
+                if events >= look:
+                    if is_cancelled():
+                        return
+                    look = events + (EVENTS_PER_LOOK if self.since - looked_at < MOMENT else 1)
+                    looked_at = self.since
+                    turn = await _turn(events, turn)
         finally:
             self.events += events
             self.bytes += size
@@ -252,31 +266,49 @@ class ResponseWriter:
             return False
         self.busy = True
         self.since = self._now()
-        self.state = _LAST if last else _TURN if self.state is _OPEN else self.state
+        self._is_open = False
+        if last:
+            self.state = _LAST
+        elif self.state is _OPEN:
+            self.state = _TURN
+        headers, self._headers = self._headers, None
         try:
-            if self._headers is not None:
-                await self._send_head()
+            if headers is not None:
+                await self.send(self._head(headers))
+                headers = None
             if body:
-                await self._send_body(body, isolated=isolated)
+                if self._compressor is not None:
+                    body = self._coded(self._compressor, body, isolated=isolated)
+                self._is_torn = True
+                await self.send({"type": self._body, "body": body, "more_body": True})
+                self._is_torn = False
+                self.bytes += len(body)
             if last:
                 self.state = _FINAL
-                await self._send_body(b"", more_body=False)
+                end = b"" if self._compressor is None else self._compressor.finish()
+                await self.send({"type": self._body, "body": end, "more_body": False})
+                self.bytes += len(end)
         except OSError as exc:
             self.state = _CLOSED
             raise ClientGone from exc
         finally:
-            self._leave()
+            self._leave(headers)
         return True
 
-    def _leave(self) -> None:
-        """Let others write, as far as the state allows."""
+    def _leave(self, headers: Headers | None) -> None:
+        """Let others write, as far as the state allows.
+
+        :param headers: those of a head that was cut short: nobody knows whether it went out
+        """
         self.busy = False
-        if self.state is _LAST:
-            self.state = _HALTED
-        elif self.state is _FINAL:
+        state = self.state
+        if headers is not None or state is _FINAL:
             self.state = _CLOSED
-        elif self.state <= _TURN and self._headers is None:
+        elif state is _LAST:
+            self.state = _HALTED
+        elif state is _TURN or state is _HEAD:
             self.state = _OPEN
+            self._is_open = self._compressor is None
         if self._freed is not None:
             self._set_free()
 
@@ -291,36 +323,16 @@ class ResponseWriter:
         if freed is not None:
             freed.set()
 
-    async def _send_head(self) -> None:
-        headers, self._headers = self._headers, None
-        assert headers is not None
-        try:
-            await self.send(
-                {
-                    "type": f"{self._body.removesuffix('body')}start",
-                    "status": self._status,
-                    "headers": headers.copy(),  # middleware may add to them
-                }
-            )
-        except BaseException:
-            self.state = _CLOSED  # nobody knows whether it went out, so nothing can follow it
-            raise
+    def _head(self, headers: Headers) -> dict[str, object]:
+        return {
+            "type": f"{self._body.removesuffix('body')}start",
+            "status": self._status,
+            "headers": headers.copy(),  # middleware may add to them
+        }
 
-    async def _send_body(
-        self, body: bytes, *, isolated: bool = False, more_body: bool = True
-    ) -> None:
-        compressor = self._compressor
-        if compressor is not None:
-            if body:
-                # A message that was cut short has perhaps not gone out: this one must make sense
-                # without it.
-                body = compressor.compress(body, isolate=isolated or self._is_torn)
-            if not more_body:
-                body += compressor.finish()
-        self._is_torn = True
-        await self.send({"type": self._body, "body": body, "more_body": more_body})
-        self._is_torn = False
-        self.bytes += len(body)
+    def _coded(self, compressor: Compressor, body: bytes, *, isolated: bool) -> bytes:
+        # A message that was cut short has perhaps not gone out: this one must make sense without.
+        return compressor.compress(body, isolate=isolated or self._is_torn)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal's status, headers and body instead of events.
@@ -342,8 +354,18 @@ class ResponseWriter:
         """Take no further events from the content; the last block and the final body may follow."""
         if self.state < _HALTED:
             self.state = _HALTED
+            self._is_open = False
 
     def close(self) -> None:
         """Write nothing more: the client is gone, or not worth waiting for."""
         self.state = _FINAL if self.is_final else _CLOSED
+        self._is_open = False
         self._set_free()
+
+
+async def _turn(events: int, turn: int) -> int:
+    """Give the event loop its turn after ``turn`` events; return when it has the next one."""
+    if events < turn:
+        return turn
+    await checkpoint()
+    return events + EVENTS_PER_TURN
