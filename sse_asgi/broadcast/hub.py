@@ -234,7 +234,8 @@ class Hub:
         self._feeds = PerLoop(self._new_feeds)
         self._failures = PerLoop(_Failure)
         self._blocks.clear()
-        self.history.after_fork()
+        after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
+        after_fork()
 
     def _feeds_here(self) -> LoopFeeds:
         """Return the feeds of the running event loop."""
