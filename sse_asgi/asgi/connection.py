@@ -106,8 +106,8 @@ class Connection:
 
     @property
     def method(self) -> str:
-        """The request's method, in upper case as ASGI has it."""
-        return str(self.scope.get("method", "GET")).upper()
+        """The request's method."""
+        return str(self.scope.get("method", "GET"))
 
     @property
     def path(self) -> str:

@@ -67,7 +67,7 @@ def serve(
         answer = _deny(send)
     elif is_done(connection):
         answer = refuse(Refusal(204), connection.scope, send, options.head)
-    elif connection.method == "HEAD":
+    elif connection.method.upper() == "HEAD":
         answer = _answer_head(options, connection, receive, send)
     if answer is not None:
         return _answer_without(answer, make, options, connection)
