@@ -78,6 +78,19 @@ class Session:
         if error is not None:
             raise error
 
+    async def discard(self) -> None:
+        """Close the content without asking it for anything."""
+        control = self.control
+        control.loop.watch(control)
+        try:
+            self._content = self._make(control.connection)
+            await control.tasks.run(self._close_content)
+        finally:
+            control.close()
+        error = control.outcome.unhandled
+        if error is not None:
+            raise error
+
     def _is_known(self, exc: BaseException) -> bool:
         """Tell whether a cancellation only repeats the notice that the stream has ended for.
 
