@@ -158,6 +158,7 @@ class Hub:
         checks.optional_function("keep_latest", keep_latest)
         checks.choice("on_gap", on_gap, get_args(OnGap))
         self._service.check_process()
+        self._follow()
         selection = Selection(frozenset(topics), filter, keep_latest, copy_context())
         return Subscription(self._reader, self._feeds_here, selection, last_event_id, on_gap)
 
@@ -167,8 +168,15 @@ class Hub:
         Rendered into a page, it is what the page's stream begins after
         (``?last_event_id=...``), so that nothing falls between the two.
         """
+        self._follow()
         position = self.history.position
         return None if position is None else str(position)
+
+    def _follow(self) -> None:
+        """Tell the backend that this process reads, and does not only publish."""
+        follow = getattr(self.backend, "follow", None)
+        if follow is not None:
+            follow()
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -181,6 +189,7 @@ class Hub:
             if self.backend.needs_run:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 stack.callback(tasks.cancel_scope.cancel)
+                self._follow()
                 self._service.start()
                 tasks.start_soon(self._failures.get().raise_first)
             self._blocks.setdefault(anyio.get_current_task().id, []).append(stack.pop_all())
@@ -234,7 +243,8 @@ class Hub:
         self._feeds = PerLoop(self._new_feeds)
         self._failures = PerLoop(_Failure)
         self._blocks.clear()
-        self.history.after_fork()
+        after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
+        after_fork()
 
     def _feeds_here(self) -> LoopFeeds:
         """Return the feeds of the running event loop."""

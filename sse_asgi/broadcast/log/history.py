@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
@@ -10,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from ... import checks
 from .entry import Entry, Position
+from .lock import HandlerSafeLock
 from .topics import TopicIndex
 
 __all__ = ["History", "View"]
@@ -59,7 +59,7 @@ class History:
             checks.integer("max_bytes", max_bytes, least=1),
             checks.optional_seconds("max_age", max_age, none="no limit"),
         )
-        self.lock = threading.Lock()
+        self.lock = HandlerSafeLock()
         self.complete = complete
         self.epoch: str | None = None
         """The life of the log; None until the backend has reached it."""
@@ -129,7 +129,7 @@ class History:
 
     def after_fork(self) -> None:
         """Let go of the parent process's subscribers, and of a lock that one of them may hold."""
-        self.lock = threading.Lock()
+        self.lock = HandlerSafeLock()
         self._views = set()
         self.topics.abandon()
 
