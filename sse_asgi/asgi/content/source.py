@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..connection import Connection
     from ..loop import LoopState
+    from ..options import StreamOptions
 
 __all__ = [
     "Content",
@@ -153,20 +154,23 @@ def required_parameters(function: Callable[..., object]) -> int:
     )
 
 
-def open_content(content: Content, encode: Encode, loop: LoopState) -> AsyncIterator[object]:
-    """Return an asynchronous iterator over the items, or over batches of what is ready at once.
+def open_content(
+    content: Content, options: StreamOptions, loop: LoopState, connection: Connection
+) -> AsyncIterator[object]:
+    """Return an asynchronous iterator over the items, or over batches of items that are ready.
 
-    :param content: what :func:`check_content` let pass
+    :param content: content that :func:`check_content` let pass
     """
     if isinstance(content, AsyncGeneratorType):
         return content
     if hasattr(content, "receive_nowait"):  # to import the class would cost more than all of this
-        return _received(cast("MemoryObjectReceiveStream[object]", content), encode)
+        stream = cast("MemoryObjectReceiveStream[object]", content)
+        return _received(stream, options.encode)
     if isinstance(content, AsyncIterable):
         return content.__aiter__()
     if isinstance(content, (list, tuple)):
-        return _in_memory(content, encode)
-    return ThreadedIterator(content, encode, loop)
+        return _in_memory(content, options.encode)
+    return ThreadedIterator(content, options.encode, loop.workers, connection, options.thread_ended)
 
 
 def unclosed(items: object, content: object) -> list[object]:

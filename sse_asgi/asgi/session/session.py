@@ -141,7 +141,9 @@ class Session:
         if is_ready_content(content):
             await self._deliver(content, alone=alone)
         else:
-            self._items = items = open_content(content, control.options.encode, control.loop)
+            self._items = items = open_content(
+                content, control.options, control.loop, control.connection
+            )
             await self._write(items)
 
     async def _deliver(self, content: Any, *, alone: bool) -> None:
