@@ -19,7 +19,7 @@ from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
 from .options import StreamKeywords, StreamOptions
 from .serving import check_scope, refuse, serve
-from .session.session import DISCONNECTS
+from .session.inbox import DISCONNECTS
 from .session.writer import ClientGone
 from .types import Receive, Send
 

@@ -7,6 +7,7 @@ subscription, the event loop's pump writes and the server's own task listens, so
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from types import AsyncGeneratorType
@@ -25,13 +26,14 @@ from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
 from .farewell import report, take_leave
+from .inbox import DISCONNECTS
 from .writer import ClientGone
 
-__all__ = ["DISCONNECTS", "ContentMaker", "Session"]
+__all__ = ["ContentMaker", "Session"]
+
+logger = logging.getLogger("sse_asgi")
 
 ContentMaker = Callable[[Connection], Any]
-
-DISCONNECTS: Final = ("http.disconnect", "websocket.disconnect")
 
 STUCK_TIMEOUT: Final = 0.1
 """Seconds for the last blocks of a client that has not taken the message before them."""
@@ -40,13 +42,14 @@ STUCK_TIMEOUT: Final = 0.1
 class Session:
     """Streams the content that ``make`` gives for the connection of ``control``."""
 
-    __slots__ = ("_content", "_items", "_make", "control")
+    __slots__ = ("_content", "_has_dropped", "_items", "_make", "control")
 
     def __init__(self, make: ContentMaker, control: StreamControl) -> None:
         self.control = control
         self._make = make
         self._content: Any = None
         self._items: Any = None
+        self._has_dropped = False
 
     async def run(self) -> None:
         """Stream until the content ends or something ends the stream.
@@ -245,8 +248,9 @@ class Session:
         reason = CloseReason.CLIENT_GONE
         error: Exception | None = None
         try:
-            while (await control.receive())["type"] not in DISCONNECTS:
-                await checkpoint()  # the request's body: of no interest any more
+            while (message := await control.receive())["type"] not in DISCONNECTS:
+                self._drop(message)
+                await checkpoint()
         except OSError:
             pass
         except Exception as exc:
@@ -258,6 +262,15 @@ class Session:
         else:
             control.outcome.first(reason)
             control.writer.close()
+
+    def _drop(self, message: Any) -> None:
+        """Warn, once, that a part of the request's body is lost: nothing shows who wants it."""
+        if message.get("body") and not self._has_dropped:
+            self._has_dropped = True
+            logger.warning(
+                "%s: the request's body is dropped; read it before the stream begins",
+                self.control.name,
+            )
 
     # -- the end -----------------------------------------------------------------------------------
 
