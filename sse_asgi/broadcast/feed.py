@@ -1,210 +1,258 @@
-"""The log as it looks from one event loop, through one set of topics."""
+"""News of a history for the subscribers of one event loop.
+
+A publisher, in any thread, only *notes* which topics have news: that costs the same for one
+subscriber and for ten thousand. The event loop then *advances*: it takes the noted topics, moves
+its horizon to the end of the log, and marks each subscriber of these topics. A subscriber reads up
+to the horizon only, so it can rely on its marks: a topic without a mark has nothing for it.
+
+The cost of an event therefore depends on the number of subscribers that get it, and neither on how
+many topics each of them follows nor on how many others there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
+from collections import deque
+from contextlib import suppress
+from typing import Final, Protocol
 
 from ..runtime.eventloop import EventLoop
-from ..wire import EncodedBatch, IsolatedBlock, SharedBlock, SharedStream
-from ..wire.batch import batch_of
+from ..wire import EncodedBatch, SharedBlock, SharedStream
+from ..wire.batch import joined
 from .log.entry import Entry
 from .log.history import History
+from .log.topics import Topic
 
-if TYPE_CHECKING:
-    from .subscription import Subscription
+__all__ = ["Feed", "Joined", "LoopFeeds", "Marked"]
 
-__all__ = ["Feed", "LoopFeeds", "join"]
+_MOST_ENTRIES: Final = 512
+"""Entries that are joined at most. A batch is bounded by bytes, too."""
 
-_BATCH_BYTES: Final = 65_536
-_SWEEP_FROM: Final = 64
-"""Channels from which on it is worth while to look for deserted ones."""
 
-_KEPT_BATCHES: Final = 16
+class Marked(Protocol):
+    """A subscriber's place, as its feeds see it."""
+
+    sent: int
+    """The sequence that its client would come back with."""
+
+    @property
+    def backlog(self) -> int:
+        """How many entries of the log lie between the place and the horizon."""
+
+    def mark(self, feed: Feed, seen: int) -> None:
+        """Take note that ``feed`` has news, after ``seen`` entries; wake the subscriber."""
+
+    def ask_for_position(self) -> None:
+        """Take note that the client needs a newer position; wake the subscriber."""
+
+    def wake(self) -> None:
+        """Wake the subscriber, since the history begins anew or has failed."""
 
 
 class Feed:
-    """What all subscriptions of one event loop to the same topics share.
+    """One topic, for the subscribers of one event loop. Those at the same place share the bytes."""
 
-    It is a :class:`~.history.View`. Those that stand at the same place get the same bytes.
-    """
+    __slots__ = ("_feeds", "_latest", "_stream", "is_noted", "places", "seen", "topic")
 
-    __slots__ = (
-        "_audience",
-        "_batches",
-        "_stream",
-        "_touched",
-        "latest",
-        "newest",
-        "subscribers",
-        "topics",
-        "total",
-        "waiting",
-    )
+    def __init__(self, feeds: LoopFeeds, topic: Topic) -> None:
+        self._feeds = feeds
+        self._latest: Joined | None = None
+        self._stream: SharedStream | None = None
+        self.topic = topic
+        self.is_noted = False
+        self.seen = topic.total
+        """How many entries the topic had at the horizon."""
+        self.places: dict[Marked, None] = {}
+        """The places of its subscribers, in the order in which they are told of news."""
 
-    def __init__(self, audience: LoopFeeds, topics: frozenset[str]) -> None:
-        self._audience = audience
-        self._batches: dict[int, tuple[EncodedBatch, int]] = {}
-        self._stream = SharedStream()
-        self._touched = False
-        self.topics = topics
-        self.subscribers: WeakSet[Subscription] = WeakSet()
-        self.waiting: dict[Subscription, Callable[[], object]] = {}
-        """What to call for those who have all there is, in the order in which they get more."""
-        self.latest: tuple[int, EncodedBatch, int] | None = None
-        """What was joined last, with the sequences before and at its end: most want the same."""
-        self.total = 0
-        """Entries of these topics so far, as far as anybody here knows of them."""
-        self.newest = 0
-        """The sequence of the newest entry of these topics."""
-        self._count()
-
-    def _count(self) -> None:
-        history = self._audience.history
-        self.total = history.retained(self.topics)
-        self.newest = history.newest(self.topics)
-
-    # -- under the history's lock, in any thread ---------------------------------------------------
-
-    def note(self, entry: Entry) -> bool:
-        """Take note of a new entry, and have those who wait woken; False: nobody is there."""
-        self.newest = entry.sequence
-        self.total += 1
-        self.latest = None
-        self._batches.clear()
-        return self._touch()
+    def note(self) -> None:
+        """Take note of a new entry; under the lock, in any thread."""
+        if not self.is_noted:
+            self.is_noted = True
+            self._feeds.note(self)
 
     def restart(self) -> None:
-        """Take note that the history begins anew, and have those who wait woken."""
-        self.latest = None
-        self._batches.clear()
-        self._stream = SharedStream()
-        self._count()
-        self._touch()
+        """Let go of what was joined from an earlier life of the log."""
+        self._latest = self._stream = None
 
-    def _touch(self) -> bool:
-        if not self._touched:
-            self._touched = bool(self.subscribers) and self._audience.touch(self)
-            if not self._touched:
-                self._audience.forget(self)
-        return self._touched
+    def known_after(self, at: int) -> Joined | None:
+        """Return what was joined last if it is the next batch after ``at``; without the lock."""
+        latest = self._latest
+        return latest if latest is not None and latest.before <= at < latest.first else None
 
-    def batch_after(self, sequence: int) -> tuple[EncodedBatch, int]:
-        """Join the entries after ``sequence``, about 64 KiB of them; return the last one's, too."""
-        known = self._batches.get(sequence)
+    def join_after(self, at: int) -> Joined:
+        """Join the next batch of the topic's entries, of which there is one; under the lock."""
+        known = self.known_after(at)
         if known is None:
-            if len(self._batches) >= _KEPT_BATCHES:
-                self._batches.clear()
-            entries = self._audience.history.after(sequence, self.topics)
-            known = self._batches[sequence] = self._share(sequence, entries)
-        self.latest = (sequence, *known)
+            horizon = self._feeds.horizon
+            entries: list[Entry] = []
+            for entry in self.topic.after(at):
+                if entry.sequence > horizon or len(entries) >= _MOST_ENTRIES:
+                    break
+                entries.append(entry)
+            batch = joined(entry.block for entry in entries)
+            before, last = self.topic.before(at), entries[batch.events - 1].sequence
+            if len(self.places) > 1:
+                batch = self._shared(batch, before, entries)
+            known = Joined(before, entries[0].sequence, batch, last)
+            if len(self.places) > 1:
+                self._latest = known
         return known
 
-    def _share(self, sequence: int, entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
-        batch, last = join(entries)
-        if not batch.isolated:
-            blocks = [(entry.sequence, entry.block) for entry in entries[: batch.events]]
-            shared = SharedBlock.of(batch.body, self._stream, sequence, blocks)
-            batch = EncodedBatch(shared, batch.events)
-        return batch, last
+    def _shared(self, batch: EncodedBatch, before: int, entries: list[Entry]) -> EncodedBatch:
+        if batch.isolated:
+            return batch
+        if self._stream is None:
+            self._stream = SharedStream()
+        blocks = [(entry.sequence, entry.block) for entry in entries[: batch.events]]
+        return batch._replace(body=SharedBlock.of(batch.body, self._stream, before, blocks))
 
-    # -- in the event loop's thread ----------------------------------------------------------------
 
-    def wake(self) -> None:
-        """Tell those who wait that there is something, or was."""
-        self._touched = False
-        waiting, self.waiting = self.waiting, {}
-        for wake in waiting.values():
-            wake()
+class Joined:
+    """A batch of one topic, for every place from ``before`` up to its ``first`` entry."""
+
+    __slots__ = ("batch", "before", "first", "last")
+
+    def __init__(self, before: int, first: int, batch: EncodedBatch, last: int) -> None:
+        self.before = before
+        self.first = first
+        self.batch = batch
+        self.last = last
 
 
 class LoopFeeds:
-    """All that follow one history in one event loop."""
+    """All feeds of one history in one event loop (a :class:`~.history.View`)."""
 
     def __init__(self, history: History) -> None:
         self.history = history
         self.event_loop = EventLoop()
-        self._channels: dict[frozenset[str], Feed] = {}
-        self._touched: list[Feed] = []
-        self._sweep_at = _SWEEP_FROM
+        self.horizon = 0
+        """The sequence up to which every subscriber is marked."""
+        self.places: dict[Marked, frozenset[str]] = {}
+        self._feeds: dict[str, Feed] = {}
+        self._noted: list[Feed] = []
+        self._restarted = self._refreshes = False
+        self._is_scheduled = False
+        self._deserted: deque[Marked] = deque()
 
-    def join(self, subscription: Subscription, topics: frozenset[str]) -> Feed:
-        """Return the channel of ``topics`` with ``subscription`` among those who follow it."""
-        channel = self._channels.get(topics)
-        if channel is None:
-            if len(self._channels) >= self._sweep_at:
-                self._sweep()
-            channel = self._channels[topics] = Feed(self, topics)
-            self.history.follow(channel)
-        channel.subscribers.add(subscription)
-        return channel
+    # -- in the event loop's thread ----------------------------------------------------------------
 
-    def leave(self, subscription: Subscription, channel: Feed) -> None:
-        """Let go of one subscription, and of its channel with the last one."""
-        channel.waiting.pop(subscription, None)
-        channel.subscribers.discard(subscription)
-        if not channel.subscribers and self._channels.get(channel.topics) is channel:
-            self.forget(channel)
-            self.history.leave(channel)
-
-    def _sweep(self) -> None:
-        """Let go of the channels whose subscriptions were all dropped without being closed.
-
-        Publishing to their topics would do so, too, but nobody may ever publish there again.
-        """
-        for channel in self.channels:
-            if not channel.subscribers:
-                self.forget(channel)
-                self.history.leave(channel)
-        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._channels))
-
-    def forget(self, channel: Feed) -> None:
-        """Let go of a channel that nobody follows any more."""
-        self._channels.pop(channel.topics, None)
-
-    def touch(self, channel: Feed) -> bool:
-        """Have the channel woken in its event loop; under the lock, in any thread.
-
-        However much is published meanwhile, each subscription is woken once and gets it all.
-        """
-        self._touched.append(channel)
-        if len(self._touched) == 1:
-            try:
-                self.event_loop.call_soon(self._wake)
-            except RuntimeError:  # that event loop is gone, and its subscriptions with it
-                self._touched.clear()
-                return False
-        return True
-
-    def _wake(self) -> None:
+    def join(self, place: Marked, topics: frozenset[str]) -> None:
+        """Mark ``place`` whenever one of ``topics`` has news."""
+        self.advance()
         with self.history.lock:
-            touched, self._touched = self._touched, []
-        for channel in touched:
-            channel.wake()
+            if not self.places:
+                self.history.watch(self)
+                self.horizon = self.history.tip
+            self.places[place] = topics
+            for name in topics:
+                self._feed(name).places[place] = None
+
+    def leave(self, place: Marked) -> None:
+        """Mark ``place`` no more."""
+        with self.history.lock:
+            self._leave(place)
+
+    def desert(self, place: Marked) -> None:
+        """Mark ``place`` no more, soon: its subscription was dropped without being closed.
+
+        The garbage collector calls this, in any thread and even under the lock.
+        """
+        self._deserted.append(place)
+
+    def feeds(self, topics: frozenset[str]) -> list[Feed]:
+        """Return the feeds of ``topics``; under the lock."""
+        return [self._feeds[name] for name in topics]
 
     @property
-    def channels(self) -> list[Feed]:
-        """The channels that are followed."""
-        return list(self._channels.values())
+    def has_news(self) -> bool:
+        """Whether something was noted since the last :meth:`advance`."""
+        return self._is_scheduled
 
+    def advance(self) -> None:
+        """Move the horizon to the end of the log, and mark the subscribers that have news."""
+        with self.history.lock:
+            while self._deserted:
+                self._leave(self._deserted.popleft())
+            noted, self._noted = self._noted, []
+            restarted, self._restarted = self._restarted, False
+            refreshes, self._refreshes = self._refreshes, False
+            self._is_scheduled = False
+            self.horizon, middle = self.history.tip, self.history.middle
+            news = []
+            for feed in noted:
+                feed.is_noted = False
+                news.append((feed, feed.seen))
+                feed.seen = feed.topic.total
+        for feed, seen in news:
+            for place in tuple(feed.places):
+                place.mark(feed, seen)
+        if refreshes:
+            for place in tuple(self.places):
+                if place.sent < middle:
+                    place.ask_for_position()
+        if restarted:
+            for place in tuple(self.places):
+                place.wake()
 
-def join(entries: Sequence[Entry]) -> tuple[EncodedBatch, int]:
-    """Join the blocks of the first ``entries``, about 64 KiB; return the last one's sequence.
+    def _feed(self, name: str) -> Feed:
+        feed = self._feeds.get(name)
+        if feed is None:
+            topic = self.history.topics.topic(name)
+            feed = self._feeds[name] = Feed(self, topic)
+            topic.followers.append(feed)
+        return feed
 
-    What is to be isolated is not joined with others.
-    """
-    if len(entries) == 1:
-        return batch_of(entries[0].block), entries[0].sequence
-    blocks: list[bytes] = []
-    size = 0
-    for entry in entries:
-        if type(entry.block) is IsolatedBlock:
-            if not blocks:
-                return batch_of(entry.block), entry.sequence
-            break
-        blocks.append(entry.block)
-        size += len(entry.block)
-        if size >= _BATCH_BYTES:
-            break
-    return EncodedBatch(b"".join(blocks), len(blocks)), entries[len(blocks) - 1].sequence
+    def _leave(self, place: Marked) -> None:
+        for name in self.places.pop(place, ()):
+            feed = self._feeds[name]
+            del feed.places[place]
+            if not feed.places:
+                self._drop(name, feed)
+        if not self.places:
+            self.history.unwatch(self)
+
+    def _drop(self, name: str, feed: Feed) -> None:
+        del self._feeds[name]
+        feed.topic.followers.remove(feed)
+        self.history.topics.forget_if_unused(name, feed.topic)
+
+    # -- under the history's lock, in any thread ---------------------------------------------------
+
+    def note(self, feed: Feed) -> None:
+        """Advance soon, since ``feed`` has a new entry."""
+        self._noted.append(feed)
+        self._schedule()
+
+    def restart(self) -> None:
+        """Wake every subscriber soon: the history begins anew, or has failed."""
+        for feed in self._feeds.values():
+            feed.restart()
+            feed.seen = feed.topic.total
+        self._restarted = True
+        self._schedule()
+
+    def refresh(self) -> None:
+        """Ask each subscriber soon whose client has a position that will be forgotten."""
+        self._refreshes = True
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            try:
+                self.event_loop.call_soon(self.advance)
+            except RuntimeError:
+                self._abandon()
+
+    def _abandon(self) -> None:
+        """Let go of everything: the event loop is gone, and its subscribers with it."""
+        self.places.clear()
+        self.history.unwatch(self)
+        for name, feed in list(self._feeds.items()):
+            with suppress(ValueError):
+                self._drop(name, feed)
+
+    @property
+    def subscribers(self) -> list[Marked]:
+        """The places of all subscribers that have not been dropped."""
+        return [place for place in self.places if place not in self._deserted]

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, get_args
 
 import anyio
-from anyio.lowlevel import RunVar
 
 from .. import checks
 from ..errors import PublishError
+from ..runtime.change import Change
 from ..runtime.eventloop import EventLoop
-from ..runtime.service import LoopService
+from ..runtime.perloop import PerLoop
+from ..runtime.service import LoopService, ServiceStopped
 from ..wire import Encoder
 from .backends.memory import MemoryBackend
-from .cursor import Cursor, OnGap
 from .feed import LoopFeeds
-from .log.backend import Backend
-from .log.entry import Position
-from .log.reader import Pager
+from .log.backend import Backend, ReadyBackend
+from .log.reader import LogReader
 from .publication import Publication, check_topic
+from .replay import OnGap
 from .selection import Filter, Key, Selection
-from .snapshot import HubSnapshot
+from .snapshot import HubSnapshot, snapshot_of
 from .subscription import Subscription
 
 __all__ = ["Hub"]
 
 _CALL_TIMEOUT: Final = 90.0
-"""Seconds after which an event loop in another thread is taken for dead; more than a backend
-takes.
-"""
+"""Seconds after which a publication is given up; more than a backend takes."""
+
+_STOP_TIMEOUT: Final = 5.0
+"""Seconds that a backend has to stop."""
 
 
 class Hub:
@@ -64,14 +66,11 @@ class Hub:
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
         self.history = backend.history
-        self.encode = Encoder(serializer=serializer).encode
-        self._audiences: RunVar[LoopFeeds] = RunVar("sse_asgi.hub")
-        self._all_audiences: list[LoopFeeds] = []
-        self._home = LoopService(self._run, self._ended)
-        self._pager = Pager(backend)
-        self._entered: RunVar[list[AsyncExitStack]] = RunVar("sse_asgi.hub.entered")
-        self._gaps = 0
-        self._lost = 0
+        self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
+        self._feeds = PerLoop(self._new_feeds)
+        self._service = LoopService(self._run, self._ended, self._after_fork)
+        self._failures = PerLoop(_Failure)
+        self._blocks: dict[int, list[AsyncExitStack]] = {}
 
     # -- publishing --------------------------------------------------------------------------------
 
@@ -89,31 +88,38 @@ class Hub:
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
         publication = self._publication(topic, event, token)
-        if isinstance(self.backend, MemoryBackend):
+        if isinstance(self.backend, ReadyBackend):
             return str(self.backend.publish_nowait(*publication))
         with _confirmation(publication):
             publish = partial(self.backend.publish, *publication)
-            return str(await self._home.call(publish, _CALL_TIMEOUT))
+            return str(await self._service.call(publish, _CALL_TIMEOUT))
 
-    def publish_threadsafe(
+    def publish_sync(
         self, topic: str, event: object, *, token: str | None = None, timeout: float = 30.0
     ) -> str:
-        """Publish from a thread, and return the event's ID: :meth:`publish` without ``await``.
+        """Publish from a program or a thread without an event loop, and return the event's ID.
+
+        It is for Celery, cron, scripts and synchronous views, and needs no preparation. If the
+        backend has to run and runs nowhere in this process, a thread runs it from then on.
 
         :param timeout: seconds to wait for the log, which a hub in memory never does
-        :raises RuntimeError: the hub runs in no event loop yet, or in that of this very thread
+        :raises RuntimeError: the hub runs in the event loop of this very thread
+        :raises PublishError: the log did not confirm, so that the outcome is not known
         """
         publication = self._publication(topic, event, token)
-        if isinstance(self.backend, MemoryBackend):
+        if isinstance(self.backend, ReadyBackend):
             return str(self.backend.publish_nowait(*publication))
         with _confirmation(publication):
             publish = partial(self.backend.publish, *publication)
-            return str(self._home.call_from_thread(publish, timeout))
+            return str(self._service.call_from_thread(publish, timeout))
+
+    publish_threadsafe = publish_sync
+    """The former name of :meth:`publish_sync`."""
 
     def _publication(self, topic: str, event: object, token: str | None) -> Publication:
-        publication = Publication.of(topic, event, token, self.encode)
+        publication = Publication.of(topic, event, token, self._reader.encode)
         if token is None and self.backend.needs_run:
-            # Whoever gets no answer has to ask again by it.
+            # A caller that gets no answer repeats the call with the token.
             return publication._replace(token=token_hex(16))
         return publication
 
@@ -151,8 +157,10 @@ class Hub:
         checks.optional_function("filter", filter)
         checks.optional_function("keep_latest", keep_latest)
         checks.choice("on_gap", on_gap, get_args(OnGap))
-        selection = Selection(frozenset(topics), filter, keep_latest)
-        return Subscription(self, selection, last_event_id, on_gap)
+        self._service.check_process()
+        self._follow()
+        selection = Selection(frozenset(topics), filter, keep_latest, copy_context())
+        return Subscription(self._reader, self._feeds_here, selection, last_event_id, on_gap)
 
     def position(self) -> str | None:
         """Return the ID of the newest event, or None while the log was not reached yet.
@@ -160,20 +168,31 @@ class Hub:
         Rendered into a page, it is what the page's stream begins after
         (``?last_event_id=...``), so that nothing falls between the two.
         """
+        self._follow()
         position = self.history.position
         return None if position is None else str(position)
+
+    def _follow(self) -> None:
+        """Tell the backend that this process reads, and does not only publish."""
+        follow = getattr(self.backend, "follow", None)
+        if follow is not None:
+            follow()
 
     # -- running -----------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Hub:
-        """Run the backend, if it has to, until the block is left."""
+        """Run the backend, if it has to, until the last block that has entered is left.
+
+        A backend that fails for good ends the block with its exception.
+        """
         async with AsyncExitStack() as stack:
             if self.backend.needs_run:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
-                self._home.start_in(tasks)
                 stack.callback(tasks.cancel_scope.cancel)
-            entered = self._entered.get(None) or []
-            self._entered.set([*entered, stack.pop_all()])
+                self._follow()
+                self._service.start()
+                tasks.start_soon(self._failures.get().raise_first)
+            self._blocks.setdefault(anyio.get_current_task().id, []).append(stack.pop_all())
         return self
 
     async def __aexit__(
@@ -183,14 +202,21 @@ class Hub:
         trace: TracebackType | None,
     ) -> bool | None:
         """Stop the backend."""
-        *entered, stack = self._entered.get()
-        self._entered.set(entered)
-        return await stack.__aexit__(kind, error, trace)
+        task = anyio.get_current_task().id
+        stack = self._blocks[task].pop()
+        if not self._blocks[task]:
+            del self._blocks[task]
+        try:
+            return await stack.__aexit__(kind, error, trace)
+        finally:
+            if not self._blocks and self.backend.needs_run:
+                with anyio.move_on_after(_STOP_TIMEOUT, shield=True):
+                    await self._service.stop()
 
     async def _run(self) -> None:
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._pager.run)
+            tasks.start_soon(self._reader.backfill.run)
             try:
                 await self.backend.run()
             except Exception as exc:
@@ -198,34 +224,36 @@ class Hub:
             tasks.cancel_scope.cancel()
         if failure is not None:
             self.history.fail(failure)
+            for loop in self._failures.values():
+                loop.tell(failure)
             raise failure
 
     def _ended(self, loop: EventLoop) -> None:
         """Have the backend run in another event loop that has subscribers: its own has ended."""
         if self.history.failure is not None:
             return
-        for audience in self._all_audiences:
-            other = audience.event_loop
-            if audience.channels and not other.is_same_as(loop):
+        for feeds in self._feeds.values():
+            other = feeds.event_loop
+            if feeds.places and not other.is_same_as(loop):
                 with suppress(RuntimeError):
-                    other.call_soon(self._home.start, other)
+                    other.call_soon(self._service.start, other)
 
-    def audience(self) -> LoopFeeds:
-        """Return the subscriptions of the running event loop."""
+    def _after_fork(self) -> None:
+        """Begin a life of its own in a forked process: no subscriber of the parent's is here."""
+        self._feeds = PerLoop(self._new_feeds)
+        self._failures = PerLoop(_Failure)
+        self._blocks.clear()
+        after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
+        after_fork()
+
+    def _feeds_here(self) -> LoopFeeds:
+        """Return the feeds of the running event loop."""
         if self.backend.needs_run:
-            self._home.start()
-        audience = self._audiences.get(None)
-        if audience is None:
-            audience = LoopFeeds(self.history)
-            self._audiences.set(audience)
-            with self.history.lock:
-                self._all_audiences = [old for old in self._all_audiences if old.channels]
-                self._all_audiences.append(audience)
-        return audience
+            self._service.start()
+        return self._feeds.get()
 
-    def ask_for_page(self, cursor: Cursor) -> None:
-        """Have entries read that lie before this process's memory."""
-        self._pager.ask(cursor)
+    def _new_feeds(self) -> LoopFeeds:
+        return LoopFeeds(self.history)
 
     # -- looking -----------------------------------------------------------------------------------
 
@@ -236,34 +264,35 @@ class Hub:
         """
         return self.history.silence if self.backend.needs_run else 0.0
 
-    def count_gap(self, lost: int | None) -> None:
-        """Count a gap that a subscriber is told of; under the history's lock."""
-        self._gaps += 1
-        self._lost += lost or 0
-
     def snapshot(self) -> HubSnapshot:
         """Return what this process knows of the hub, as plain data for metrics."""
-        history = self.history
-        with history.lock:
-            followers = [
-                subscription
-                for audience in self._all_audiences
-                for channel in audience.channels
-                for subscription in channel.subscribers
-            ]
-            position = history.position
-            return HubSnapshot(
-                position=None if position is None else str(position),
-                oldest=None if position is None else str(Position(position.epoch, history.floor)),
-                topics={name: len(topic.entries) for name, topic in history.topics.items()},
-                events=len(history),
-                bytes=history.bytes,
-                subscribers=len(followers),
-                backlog=max((subscription.backlog for subscription in followers), default=0),
-                gaps=self._gaps,
-                lost=self._lost,
-                silence=self.health(),
-            )
+        places = [place for feeds in self._feeds.values() for place in feeds.subscribers]
+        return snapshot_of(self._reader, places, self.health())
+
+
+class _Failure:
+    """Ends the blocks of one event loop when the backend fails for good."""
+
+    def __init__(self) -> None:
+        self._loop = EventLoop()
+        self._error: Exception | None = None
+        self._change = Change()
+
+    def tell(self, error: Exception) -> None:
+        """Have the blocks ended; from any event loop."""
+        with suppress(RuntimeError):  # that event loop is gone
+            self._loop.call_soon(self._tell, error)
+
+    def _tell(self, error: Exception) -> None:
+        self._error = error
+        self._change.notify()
+
+    async def raise_first(self) -> None:
+        """Wait for the next failure, and raise it."""
+        self._error = None
+        while self._error is None:
+            await self._change.wait()
+        raise self._error
 
 
 @contextmanager
@@ -271,6 +300,6 @@ def _confirmation(publication: Publication) -> Iterator[None]:
     """Say that the outcome is not known when there is no answer in time."""
     try:
         yield
-    except TimeoutError as exc:
+    except (TimeoutError, ServiceStopped) as exc:
         message = f"{exc}; the event may be published or not"
         raise PublishError(message, publication.token or "") from exc

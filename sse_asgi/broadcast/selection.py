@@ -1,8 +1,10 @@
-"""What one subscriber wants of the entries of its topics."""
+"""The entries of its topics that one subscriber wants."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextvars import Context
+from itertools import islice
 from typing import TypeAlias
 
 from .log.entry import Entry
@@ -16,22 +18,26 @@ Key: TypeAlias = Callable[[Entry], Hashable]
 class Selection:
     """Chooses entries.
 
-    :param topics: those of other topics are left out
-    :param filter: so are those it returns something false for
-    :param keep_latest: of the entries with the same key, only the newest is kept
+    :param topics: entries of other topics are left out
+    :param filter: so are the entries for which it returns a false value
+    :param keep_latest: of the entries of a backlog with the same key, only the newest is kept
+    :param context: the two functions run in it, since they may ask for the request
     """
 
-    __slots__ = ("_filter", "_key", "topics")
+    __slots__ = ("_context", "_filter", "_key", "_latest", "topics")
 
     def __init__(
         self,
         topics: frozenset[str],
         filter: Filter | None,  # noqa: A002
         keep_latest: Key | None,
+        context: Context,
     ) -> None:
         self.topics = topics
         self._filter = filter
         self._key = keep_latest
+        self._context = context
+        self._latest: dict[Hashable, Entry] = {}
 
     @property
     def takes_all(self) -> bool:
@@ -39,20 +45,42 @@ class Selection:
         return self._filter is None and self._key is None
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether what is wanted of an entry depends on those after it."""
+    def keeps_latest(self) -> bool:
+        """Whether an entry of a backlog is wanted only if no newer one has its key."""
         return self._key is not None
 
     def of(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return those of ``entries`` that are wanted, oldest first."""
+        """Return the wanted entries of ``entries``, oldest first, as far as the filter decides."""
         chosen = [entry for entry in entries if entry.topic in self.topics]
         if self._filter is not None:
-            chosen = [entry for entry in chosen if self._filter(entry)]
-        if self._key is not None:
-            latest: dict[Hashable, Entry] = {}
-            for entry in chosen:
-                key = self._key(entry)
-                latest.pop(key, None)  # it stands where its newest entry stands
-                latest[key] = entry
-            chosen = list(latest.values())
+            chosen = self._context.run(self._filtered, chosen)
         return chosen
+
+    def _filtered(self, entries: list[Entry]) -> list[Entry]:
+        assert self._filter is not None
+        return [entry for entry in entries if self._filter(entry)]
+
+    def collect(self, entries: Iterable[Entry]) -> None:
+        """Keep the newest entry of each key, until :meth:`drop` lets go of it."""
+        self._context.run(self._collect, entries)
+
+    def _collect(self, entries: Iterable[Entry]) -> None:
+        assert self._key is not None
+        for entry in entries:
+            key = self._key(entry)
+            self._latest.pop(key, None)  # a key stands where its newest entry stands
+            self._latest[key] = entry
+
+    @property
+    def has_collected(self) -> bool:
+        """Whether entries are kept that were not taken yet."""
+        return bool(self._latest)
+
+    def collected(self) -> Iterator[Entry]:
+        """Return the entries that are kept, oldest first."""
+        return iter(self._latest.values())
+
+    def drop(self, count: int) -> None:
+        """Let go of the oldest entries that are kept."""
+        for key in list(islice(self._latest, count)):
+            del self._latest[key]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["HubSnapshot"]
+from .log.entry import Position
+from .log.reader import LogReader
+
+__all__ = ["HubSnapshot", "Placed", "snapshot_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,35 @@ class HubSnapshot:
     gaps: int
     lost: int
     silence: float
+
+
+class Placed(Protocol):
+    """A subscriber's place in the log."""
+
+    @property
+    def backlog(self) -> int:
+        """How many entries of the log lie before it."""
+
+
+def snapshot_of(reader: LogReader, places: Collection[Placed], silence: float) -> HubSnapshot:
+    """Return what one process knows of a hub.
+
+    :param places: those of its subscribers
+    :param silence: seconds since the log was last heard of
+    """
+    history = reader.history
+    with history.lock:
+        history.trim()
+        position = history.position
+        return HubSnapshot(
+            position=None if position is None else str(position),
+            oldest=None if position is None else str(Position(position.epoch, history.floor)),
+            topics=history.topics.counts(),
+            events=len(history),
+            bytes=history.bytes,
+            subscribers=len(places),
+            backlog=max((place.backlog for place in places), default=0),
+            gaps=reader.gaps,
+            lost=reader.lost,
+            silence=silence,
+        )

@@ -62,6 +62,11 @@ class EventLoop:
         """Whether this is the same event loop as ``other``."""
         return self._native() is other._native()
 
+    @property
+    def native(self) -> Any:
+        """The loop's own object, to be referred to weakly; None when it is gone."""
+        return self._native()
+
     def when_gone(self, function: Callable[[], object]) -> None:
         """Call ``function`` when the event loop is freed, in whichever thread frees it."""
         native = self._native()

@@ -1,48 +1,86 @@
-"""The event loop in which a hub's backend runs, and the way there from every other thread."""
+"""A background coroutine in one event loop of the process, and the way to it from all others.
+
+The service lives in the first event loop that needs it. That loop may end at any time: a program
+may call :func:`asyncio.run` again and again, close a loop without a word, or fork. So each use
+looks whether the service is alive, and starts it anew if it is not. A call that was under way is
+repeated then, unless the service was stopped on purpose.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from functools import partial
+from time import monotonic
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
-from .eventloop import EventLoop
+from .eventloop import EventLoop, Spawned
 
-__all__ = ["LoopService"]
+__all__ = ["LoopService", "ServiceStopped"]
+
+_POLL: Final = 0.25
+"""Seconds between two looks whether the service's event loop is still alive."""
 
 T = TypeVar("T")
 
 logger = logging.getLogger("sse_asgi")
 
 
+class ServiceStopped(Exception):
+    """The service was stopped while a call was under way."""
+
+
+class _Ended(Exception):
+    """The event loop of the service ended while a call was under way."""
+
+
 class LoopService:
-    """Runs one coroutine function in the first event loop that needs it, for as long as that lives.
+    """Runs one coroutine function in one event loop at a time.
 
     :param main: runs until it is cancelled
     :param on_end: called with the event loop in which it has ended; another may still need it
+    :param after_fork: called in a forked process, before anything else
     """
 
     def __init__(
         self,
         main: Callable[[], Coroutine[Any, Any, None]],
         on_end: Callable[[EventLoop], object],
+        after_fork: Callable[[], object],
     ) -> None:
         self._main = main
         self._on_end = on_end
+        self._after_fork = after_fork
+        self._process = os.getpid()
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._loop: EventLoop | None = None
-        self._task: object = None  # an event loop keeps no reference to its tasks
-        self._calls: set[object] = set()
+        self._task: Spawned | None = None
+        self._ended: threading.Event | None = None
+        self._calls: set[_Call[Any]] = set()
 
     @property
     def is_here(self) -> bool:
         """Whether ``main`` runs in the caller's event loop."""
         return self._loop is not None and self._loop.is_running_here
+
+    @property
+    def _is_alive(self) -> bool:
+        return self._loop is not None and self._loop.is_running
+
+    def check_process(self) -> None:
+        """Begin anew in a forked process: the parent's event loop does not run here."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._begin()
+            self._after_fork()
 
     def start(self, loop: EventLoop | None = None) -> None:
         """Run ``main`` in this event loop, unless it runs already.
@@ -50,85 +88,144 @@ class LoopService:
         :param loop: this event loop, where it is known
         :raises RuntimeError: there is no event loop here, nor one in which it runs
         """
-        if self._loop is None:
-            loop = loop or EventLoop()
-            if self._claim(loop):
-                self._task = loop.spawn(self._run_alone)
-
-    def _claim(self, loop: EventLoop) -> bool:
+        self.check_process()
+        if self._is_alive:
+            return
+        loop = loop or EventLoop()
         with self._lock:
-            if self._loop is not None:
-                return False
-            self._loop = loop
-            return True
+            if self._is_alive:
+                return
+            former, task = self._loop, self._task
+            self._loop, self._ended = loop, threading.Event()
+            ended = self._ended
+            self._task = loop.spawn(lambda: self._run(loop, ended))
+        if former is not None and task is not None:
+            with suppress(RuntimeError):  # it may run again one day, and must not go on then
+                former.call_soon(task.cancel)
 
-    def start_in(self, tasks: TaskGroup) -> None:
-        """Run ``main`` in a task of ``tasks``, unless it runs already."""
-        if self._claim(EventLoop()):
-            tasks.start_soon(self._run)
+    async def stop(self) -> None:
+        """Cancel ``main`` and wait until it has ended, in whichever event loop it runs."""
+        self.check_process()
+        with self._lock:
+            loop, task, ended = self._loop, self._task, self._ended
+            self._loop = self._task = None
+        self._abandon(ServiceStopped())
+        if loop is None or task is None or ended is None or not loop.is_running:
+            return
+        with suppress(RuntimeError):  # that event loop has just ended
+            loop.call_soon(task.cancel)
+        while not ended.is_set() and loop.is_running:  # noqa: ASYNC110 - it may be another loop's
+            await anyio.sleep(0.001 if loop.is_running_here else 0.01)
 
-    async def _run(self) -> None:
-        loop = self._loop
-        assert loop is not None
+    async def _run(self, loop: EventLoop, ended: threading.Event) -> None:
         try:
             await self._main()
-        finally:
-            self._loop = self._task = None
-            self._on_end(loop)
-
-    async def _run_alone(self) -> None:
-        try:
-            await self._run()
         except Exception:
             logger.exception("the backend of a hub failed")
+        finally:
+            with self._lock:
+                is_current = self._loop is loop
+                if is_current:
+                    self._loop = self._task = None
+            ended.set()
+            if is_current:
+                self._abandon(_Ended())
+                self._on_end(loop)
+
+    def _abandon(self, error: Exception) -> None:
+        for call in list(self._calls):
+            call.abandon(error)
+
+    # -- calls -------------------------------------------------------------------------------------
 
     async def call(self, function: Callable[[], Awaitable[T]], timeout: float) -> T:
-        """Call ``function`` in the event loop in which ``main`` runs, and return what it returns.
+        """Call ``function`` in the event loop in which ``main`` runs, and return its result.
 
         :raises TimeoutError: that event loop did not answer within ``timeout`` seconds
+        :raises ServiceStopped: the service was stopped meanwhile
         """
-        self.start()
-        if self.is_here:
-            return await function()
-        here, done = EventLoop(), anyio.Event()
-        call = _Call(function, lambda: here.call_soon(done.set))
-        self._send(call)
+        here = EventLoop()
         with anyio.fail_after(timeout):
-            await done.wait()
-        return call.result()
+            while True:
+                self.start(here)
+                done = anyio.Event()
+                call = _Call(function, partial(here.call_soon, done.set))
+                loop = self._send(call)
+                try:
+                    while loop is not None and not done.is_set():
+                        with anyio.move_on_after(_POLL):
+                            await done.wait()
+                        if not done.is_set() and not loop.is_running:
+                            call.abandon(_Ended())
+                finally:
+                    call.abandon(_Ended())  # the caller may have been cancelled
+                with suppress(_Ended):
+                    return call.result()
 
     def call_from_thread(self, function: Callable[[], Awaitable[T]], timeout: float) -> T:
         """Call ``function`` there from a thread that runs no event loop, and wait.
 
-        :raises RuntimeError: ``main`` runs nowhere, or in this very thread
+        If ``main`` runs nowhere, it is run in a thread for the rest of the process's life.
+
+        :raises RuntimeError: ``main`` runs in this very thread
         :raises TimeoutError: it took longer than ``timeout`` seconds
+        :raises ServiceStopped: the service was stopped meanwhile
         """
+        self.check_process()
         if self.is_here:
             raise RuntimeError("this is the hub's own event loop: await publish() instead")
-        if self._loop is None:
-            raise RuntimeError("the hub runs in no event loop yet: enter it there, or use it first")
-        done = threading.Event()
-        call = _Call(function, done.set)
-        self._send(call)
-        if not done.wait(timeout):
-            raise TimeoutError(f"no answer from the hub's event loop within {timeout:g} seconds")
-        return call.result()
+        deadline = _Deadline(timeout)
+        while True:
+            if not self._is_alive:
+                self._start_in_thread(deadline)
+            done = threading.Event()
+            call = _Call(function, done.set)
+            loop = self._send(call)
+            while loop is not None and not done.wait(min(_POLL, deadline.left())):
+                if not deadline.left():
+                    self._calls.discard(call)
+                    raise TimeoutError(f"the hub's event loop gave no answer in {timeout:g} s")
+                if not loop.is_running:
+                    call.abandon(_Ended())
+            with suppress(_Ended):
+                return call.result()
 
-    def _send(self, call: _Call[Any]) -> None:
+    def _start_in_thread(self, deadline: _Deadline) -> None:
+        started = threading.Event()
+
+        async def serve() -> None:
+            self.start()
+            ended = self._ended if self.is_here else None
+            started.set()
+            while ended is not None and not ended.is_set():  # noqa: ASYNC110 - set by any thread
+                await anyio.sleep(_POLL)
+
+        thread = threading.Thread(target=anyio.run, args=(serve,), name="sse_asgi hub", daemon=True)
+        thread.start()
+        if not started.wait(deadline.left()):
+            raise TimeoutError("the thread of the hub did not start in time")
+
+    def _send(self, call: _Call[Any]) -> EventLoop | None:
+        """Have the call carried out; return the event loop that does it, or None if it is gone."""
         loop = self._loop
-        if loop is None:
-            raise RuntimeError("the event loop of the hub has ended")
-        loop.call_soon(self._accept, loop, call)
-
-    def _accept(self, loop: EventLoop, call: _Call[Any]) -> None:
         self._calls.add(call)
-        call.task = loop.spawn(lambda: self._carry_out(call))
-
-    async def _carry_out(self, call: _Call[Any]) -> None:
+        call.when_over(self._calls.discard)
         try:
-            await call.run()
-        finally:
-            self._calls.discard(call)
+            if loop is None:
+                raise RuntimeError
+            loop.call_soon(call.begin, loop)
+        except RuntimeError:
+            call.abandon(_Ended())
+            return None
+        return loop
+
+
+class _Deadline:
+    def __init__(self, timeout: float) -> None:
+        self._at = monotonic() + timeout
+
+    def left(self) -> float:
+        return max(0.0, self._at - monotonic())
 
 
 class _Call(Generic[T]):
@@ -137,22 +234,57 @@ class _Call(Generic[T]):
     def __init__(self, function: Callable[[], Awaitable[T]], done: Callable[[], object]) -> None:
         self._function = function
         self._done = done
+        self._lock = threading.Lock()
         self._outcome: list[T] = []
         self._error: Exception | None = None
-        self.task: object = None
+        self._is_over = False
+        self._over: Callable[[_Call[T]], object] | None = None
+        self._loop: EventLoop | None = None
+        self._task: Spawned | None = None
 
-    async def run(self) -> None:
+    def when_over(self, over: Callable[[_Call[T]], object]) -> None:
+        """Call ``over`` when the call has an outcome."""
+        self._over = over
+
+    def begin(self, loop: EventLoop) -> None:
+        """Carry the call out; in the service's event loop."""
+        if not self._is_over:
+            self._loop = loop
+            self._task = loop.spawn(self._run)
+
+    async def _run(self) -> None:
         try:
-            self._outcome.append(await self._function())
+            result = await self._function()
         except Exception as exc:
-            self._error = exc
-        finally:
-            with suppress(RuntimeError):  # whoever asked is gone
-                self._done()
+            self._end(exc)
+        except BaseException:
+            self._end(_Ended())
+            raise
+        else:
+            self._end(None, result)
+
+    def abandon(self, error: Exception) -> None:
+        """Give the call up, in any thread; what it has begun is cancelled."""
+        loop, task = self._loop, self._task
+        if self._end(error) and loop is not None and task is not None:
+            with suppress(RuntimeError):  # that event loop is gone
+                loop.call_soon(task.cancel)
+
+    def _end(self, error: Exception | None, *outcome: T) -> bool:
+        with self._lock:
+            if self._is_over:
+                return False
+            self._is_over = True
+            self._error = error
+            self._outcome.extend(outcome)
+        if self._over is not None:
+            self._over(self)
+        with suppress(RuntimeError):  # the caller's event loop is gone
+            self._done()
+        return True
 
     def result(self) -> T:
+        """Return the outcome."""
         if self._error is not None:
             raise self._error
-        if not self._outcome:
-            raise RuntimeError("the event loop of the hub has ended")
         return self._outcome[0]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
-__all__ = ["EncodedBatch", "IsolatedBlock", "batch_of", "encode_batch", "is_isolated"]
+__all__ = [
+    "BATCH_BYTES",
+    "EncodedBatch",
+    "IsolatedBlock",
+    "batch_of",
+    "encode_batch",
+    "is_isolated",
+    "joined",
+]
 
-BATCH_BYTES = 65_536
+BATCH_BYTES: Final = 65_536
+"""Bytes after which a batch is full. A batch is larger only if its last block is."""
 
 
 class IsolatedBlock(bytes):
@@ -38,38 +47,62 @@ def batch_of(block: bytes) -> EncodedBatch:
 def is_isolated(item: object, block: bytes) -> bool:
     """Tell whether the block of an item of content must be compressed by itself.
 
-    :param block: the body of an :class:`EncodedBatch`, or what an encoder made of another item
+    :param item: the item, which is often a batch
+    :param block: the body of that batch, or the block that an encoder made of another item
     """
     return item.isolated if isinstance(item, EncodedBatch) else type(block) is IsolatedBlock
 
 
 def encode_batch(
-    items: Iterator[object], encode: Callable[[object], bytes]
+    items: Iterable[object], encode: Callable[[object], bytes]
 ) -> Iterator[EncodedBatch]:
-    """Encode ``items`` and join them, in bodies of about 64 KiB; what is to be isolated stays so.
+    """Encode ``items`` and join them, in bodies of about 64 KiB; an isolated block stays alone.
 
-    An item that cannot be encoded, or an iterator that raises, ends it with that error, after all
-    that came before it.
+    An item that cannot be encoded, or an iterator that raises, ends it with that error, after the
+    batch of everything that came before.
     """
-    blocks: list[bytes] = []
-    size = 0
+    batch = _Batch()
     try:
         for item in items:
-            block = encode(item)
-            if type(block) is IsolatedBlock:
-                if blocks:
-                    yield EncodedBatch(b"".join(blocks), len(blocks))
-                    blocks, size = [], 0
-                yield batch_of(block)
-                continue
-            blocks.append(block)
-            size += len(block)
-            if size >= BATCH_BYTES:
-                yield EncodedBatch(b"".join(blocks), len(blocks))
-                blocks, size = [], 0
+            yield from batch.add(encode(item))
     except Exception:
-        if blocks:
-            yield EncodedBatch(b"".join(blocks), len(blocks))
+        yield from batch.rest()
         raise
-    if blocks:
-        yield EncodedBatch(b"".join(blocks), len(blocks))
+    yield from batch.rest()
+
+
+def joined(blocks: Iterable[bytes]) -> EncodedBatch:
+    """Return the first batch of encoded ``blocks``, of which there is at least one."""
+    batch = _Batch()
+    for block in blocks:
+        for full in batch.add(block):
+            return full
+    return next(batch.rest())
+
+
+class _Batch:
+    """Blocks that are collected until they fill a batch."""
+
+    __slots__ = ("_blocks", "_size")
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    def add(self, block: bytes) -> Iterator[EncodedBatch]:
+        """Add a block; return the batches that are complete by that."""
+        if type(block) is IsolatedBlock:
+            yield from self.rest()
+            yield batch_of(block)
+            return
+        self._blocks.append(block)
+        self._size += len(block)
+        if self._size >= BATCH_BYTES:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[EncodedBatch]:
+        """Return the blocks that no batch has yet."""
+        if self._blocks:
+            blocks, self._blocks, self._size = self._blocks, [], 0
+            body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+            yield EncodedBatch(body, len(blocks))

@@ -65,8 +65,8 @@ async def test_hub_that_was_entered_stops_with_the_block() -> None:
     hub = hub_on(Engine())
     async with hub:
         await hub.publish("t", "x")
-        assert hub._home.is_here
-    assert not hub._home.is_here
+        assert hub._service.is_here
+    assert not hub._service.is_here
 
 
 async def test_what_memory_does_not_reach_back_to_comes_from_the_engine() -> None:

@@ -100,7 +100,7 @@ class HubMachine(RuleBasedStateMachine):
     @invariant()
     def history_is_bounded(self) -> None:
         assert len(self.hub.history) <= CAPACITY
-        retained = sum(len(topic.entries) for topic in self.hub.history.topics.values())
+        retained = sum(self.hub.history.topics.counts().values())
         assert retained == len(self.hub.history)
 
 

@@ -96,15 +96,16 @@ def hub_epoch(hub: Hub) -> str:
 async def test_log_that_begins_anew_begins_another_shared_stream() -> None:
     hub = Hub()
     app = EventSourceApp(lambda connection: hub.subscribe("t"), compression="auto")
-    async with connect(app, headers=GZIP) as client:
+    async with connect(app, headers=GZIP) as client, connect(app, headers=GZIP) as other:
         await client.receive()
+        await other.receive()
         await hub.publish("t", event(0))
-        await read([client], range(1))
-        (channel,) = hub.audience().channels
-        stream: Any = channel._stream
+        await read([client, other], range(1))
+        (feed,) = hub._feeds_here().feeds(frozenset({"t"}))
+        stream: Any = feed._stream
         with hub.history.lock:
-            channel.restart()
-        assert channel._stream is not stream
+            feed.restart()
+        assert feed._stream is not stream
         await anyio.lowlevel.checkpoint()
         await hub.publish("t", event(1))
         await read([client], range(1, 2))

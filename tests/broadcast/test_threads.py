@@ -129,9 +129,11 @@ def test_backend_moves_to_an_event_loop_that_still_needs_it() -> None:
     assert hub.backend.runs == 2  # type: ignore[attr-defined]
 
 
-def test_thread_that_publishes_before_the_hub_runs_is_told_so() -> None:
-    with pytest.raises(RuntimeError, match="runs in no event loop yet"):
-        on_an_engine().publish_threadsafe("t", "x")
+def test_program_without_an_event_loop_publishes_from_its_first_call_on() -> None:
+    hub = on_an_engine()
+    assert [hub.publish_sync("t", "x") for _ in range(3)] == ["one-1", "one-2", "one-3"]
+    anyio.run(hub.__aenter__)
+    anyio.run(hub._service.stop)
 
 
 def test_event_loop_of_the_hub_is_not_blocked_by_a_publish_that_waits_for_it() -> None:

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from ...runtime.tasks import uncalled_for
 from ..connection import Connection
-from ..content.ready import is_ready_content
+from ..content.ready import claim_content, is_ready_content
 from ..content.source import check_content, close_content, open_content, unclosed
 from ..outcome import CloseReason
 from .control import StreamControl
@@ -154,7 +154,8 @@ class Session:
             has to wait
         """
         control = self.control
-        self._content = None
+        self._content = None  # if another stream has claimed it, it is not ours to close
+        claim_content(content)
         self._items = delivery = Delivery(
             content, control.writer, control.loop.pump, control.options.first, control.content_ended
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import os
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import count
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -14,7 +17,7 @@ from ..log.history import History
 __all__ = ["MemoryBackend"]
 
 _TOKEN_AGE: Final = 120.0
-_MAX_TOKENS: Final = 10_000
+_MAX_TOKENS: Final = 1_000_000
 
 
 class MemoryBackend:
@@ -39,8 +42,14 @@ class MemoryBackend:
     ) -> None:
         self.history = History(max_events=max_events, max_bytes=max_bytes, max_age=max_age, now=now)
         self._now = now
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
         self._tokens: OrderedDict[str, tuple[Position, float]] = OrderedDict()
         self._epoch = new_epoch()
+        self._sequences = count(1)
+        self._left: deque[Entry] = deque()
         self.history.begin(self._epoch, 0, 0)
 
     async def run(self) -> None:
@@ -51,16 +60,40 @@ class MemoryBackend:
         return self.publish_nowait(topic, block, token)
 
     def publish_nowait(self, topic: str, block: bytes, token: str | None) -> Position:
-        """Append an encoded event and return its position; from any thread, without waiting."""
-        history = self.history
-        with history.lock:
-            if token is not None and (known := self._known(token)) is not None:
-                return known
-            position = Position(self._epoch, history.tip + 1)
-            history.append_locked(Entry(position, topic, block))
-            if token is not None:
-                self._tokens[token] = position, self._now()
-        return position
+        """Append an encoded event and return its position; from any thread, without waiting.
+
+        A signal handler may publish while its own thread is publishing. Its event then has its
+        position at once, and its place in the log as soon as the thread goes on.
+        """
+        if self._process != os.getpid():
+            self.after_fork()
+        lock = self.history.lock
+        if lock.is_ours:
+            known = None if token is None else self._tokens.get(token)
+            if known is not None:
+                return known[0]
+            entry = self._entry(topic, block, token)
+            self._left.append(entry)
+            lock.afterwards(self._append_left)
+            return entry.position
+        with lock:
+            if token is not None and (position := self._known(token)) is not None:
+                return position
+            entry = self._entry(topic, block, token)
+            self._append_left(entry.sequence)
+            self.history.append_locked(entry)
+        return entry.position
+
+    def _entry(self, topic: str, block: bytes, token: str | None) -> Entry:
+        entry = Entry(Position(self._epoch, next(self._sequences)), topic, block)
+        if token is not None:
+            self._tokens[token] = entry.position, self._now()
+        return entry
+
+    def _append_left(self, before: float = inf) -> None:
+        """Append the entries that signal handlers have left, as far as it is their turn."""
+        while self._left and self._left[0].sequence < before:
+            self.history.append_locked(self._left.popleft())
 
     def _known(self, token: str) -> Position | None:
         oldest = self._now() - _TOKEN_AGE
@@ -72,6 +105,11 @@ class MemoryBackend:
             tokens.popitem(last=False)
         known = tokens.get(token)
         return None if known is None else known[0]
+
+    def after_fork(self) -> None:
+        """Begin another log in a forked process: the parent's goes another way from here."""
+        self.history.after_fork()
+        self._begin()
 
     async def read(self, after: Position, limit: int) -> Page:
         """Return nothing: the history is the whole log."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from .entry import Entry, Position
 from .history import History
 
-__all__ = ["Backend", "Page"]
+__all__ = ["Backend", "Page", "ReadyBackend"]
 
 
 class Page(NamedTuple):
@@ -26,8 +26,13 @@ class Page(NamedTuple):
 class Backend(Protocol):
     """Keeps one ordered log. Every process that opens the same log sees the same entries in it.
 
-    One backend belongs to one hub. It appends what the log holds to :attr:`history`, from where the
-    hub's subscribers read, and never to two histories.
+    One backend belongs to one hub. It appends the entries of the log to :attr:`history`, from where
+    the hub's subscribers read, and never to two histories.
+
+    A backend may have two more methods. ``follow()`` is called, in any thread, when somebody reads
+    for the first time: until then the process only publishes, and :meth:`run` need not keep the
+    history. ``after_fork()`` is called in a forked process before anything else; without it, the
+    history only lets go of the parent's subscribers.
     """
 
     history: History
@@ -60,3 +65,11 @@ class Backend(Protocol):
         was called, and return nothing. Waits while the log cannot be reached. Never called when the
         history is complete.
         """
+
+
+@runtime_checkable
+class ReadyBackend(Protocol):
+    """A backend that publishes at once, in any thread."""
+
+    def publish_nowait(self, topic: str, block: bytes, token: str | None) -> Position:
+        """Append an encoded event and return its position, without waiting."""

@@ -1,4 +1,4 @@
-"""One published event, encoded once for everybody who gets it."""
+"""One published event, encoded once for every subscriber, and its position in the log."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 import secrets
 from typing import Final, NamedTuple
 
-from ...wire import EventDecoder, MessageEvent
+from ...wire import EventDecoder, IsolatedBlock, MessageEvent
 
 __all__ = ["Entry", "Position", "new_epoch"]
 
-# What a client sends back is anybody's text: this and nothing else, so at most 33 characters.
+# A client may send any text as its ID. Only this form is a position, so at most 33 characters.
 _FORM: Final = re.compile(r"([0-9a-z]{1,16})-(0|[1-9][0-9]{0,15})", re.ASCII)
 
 
 class Position(NamedTuple):
     """A place in one life of a log.
 
-    :param epoch: names the life of the log: a log that was lost and begun anew has another one, so
-        that a position of the old log is recognised, and never answered with the wrong events
+    :param epoch: names the life of the log. A log that was lost and begun anew has another epoch,
+        so a position of the old log is recognised, and never answered with the wrong events
     :param sequence: rises from one entry to the next; 0 is before the first
     """
 
@@ -31,7 +31,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Position | None:
-        """Return the position that ``text`` is the ID of, or None if it is no position's."""
+        """Return the position whose ID ``text`` is, or None if it is the ID of no position."""
         match = _FORM.fullmatch(text)
         return None if match is None else cls(match[1], int(match[2]))
 
@@ -44,7 +44,8 @@ def new_epoch() -> str:
 class Entry:
     """An event in a log, with the topic it was published under.
 
-    :param block: the encoded event without an ID: its position is its ID
+    :param block: the encoded event without an ID: its position is its ID. An
+        :class:`~sse_asgi.wire.IsolatedBlock` makes an isolated entry
     """
 
     __slots__ = ("_event", "arrived", "block", "position", "sequence", "topic")
@@ -60,6 +61,11 @@ class Entry:
         self.arrived = 0.0
         """When the entry came into this process's memory, in seconds of the history's clock."""
         self._event: MessageEvent | None = None
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether the entry is compressed by itself (see :class:`~sse_asgi.ServerSentEvent`)."""
+        return type(self.block) is IsolatedBlock
 
     @property
     def event(self) -> MessageEvent:

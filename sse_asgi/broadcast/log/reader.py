@@ -1,65 +1,111 @@
-"""Reads what lies before this process's memory, for subscribers that were away for long."""
+"""The log as a subscriber reads it: memory, older entries, and a count of gaps."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import anyio
 
 from ...runtime.eventloop import EventLoop
+from .backend import Backend, Page
+from .entry import Position
+from .history import History
 
-if TYPE_CHECKING:
-    from ..cursor import Cursor
-    from .backend import Backend
-    from .entry import Position
-
-__all__ = ["Pager"]
+__all__ = ["Backfill", "LogReader", "PageWaiter"]
 
 _PAGE: Final = 500
+_READS: Final = 8
+"""Pages that are read at the same time."""
+
+_PAUSE: Final = 1.0
+"""Seconds before a page whose reading failed is answered with a gap."""
+
+logger = logging.getLogger("sse_asgi")
 
 
-class Pager:
-    """Reads pages, one after the other; whoever wants the same page gets the same.
+class PageWaiter(Protocol):
+    """A subscriber that waits for entries older than memory."""
 
-    A thousand clients that come back at once so cost the engine a read for each place, not for each
-    client.
+    @property
+    def place(self) -> Position | None:
+        """The position after which it goes on."""
+
+    def deliver(self, place: Position, page: Page) -> None:
+        """Take the page that was read after ``place``; in any thread."""
+
+
+class LogReader:
+    """Everything that a subscription needs of its hub.
+
+    :param encode: encodes the hub's own events
+    """
+
+    def __init__(self, backend: Backend, encode: Callable[[object], bytes]) -> None:
+        self.history: History = backend.history
+        self.backfill = Backfill(backend)
+        self.encode = encode
+        self.gaps = 0
+        """How often a subscriber was told of a gap."""
+        self.lost = 0
+        """How many events these gaps hid, as far as that was known."""
+
+    def count_gap(self, lost: int | None) -> None:
+        """Count a gap that a subscriber is told of; under the history's lock."""
+        self.gaps += 1
+        self.lost += lost or 0
+
+
+class Backfill:
+    """Reads pages of older entries. Subscribers that want the same page share one read.
+
+    A thousand clients that come back at once so cost the server a read for each place, not for each
+    client. A page that is slow to come does not hold up the others.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._lock = threading.Lock()
-        self._asking: dict[Cursor, None] = {}
+        self._asking: dict[Position, list[PageWaiter]] = {}
         self._wake: Callable[[], object] | None = None
 
-    def ask(self, cursor: Cursor) -> None:
-        """Have a page delivered to ``cursor``; from any thread."""
+    def ask(self, waiter: PageWaiter) -> None:
+        """Have a page delivered to ``waiter``; from any thread."""
+        place = waiter.place
+        if place is None:
+            return
         with self._lock:
-            self._asking[cursor] = None
+            self._asking.setdefault(place, []).append(waiter)
             wake = self._wake
         if wake is not None:
             wake()
 
     async def run(self) -> None:
         """Deliver pages until cancelled."""
-        loop = EventLoop()
-        while True:
-            asked = anyio.Event()
-            with self._lock:
-                self._wake = lambda asked=asked: loop.call_soon(asked.set)
-                asking, self._asking = self._asking, {}
-            if not asking:
-                await asked.wait()
-            for place, cursors in _by_place(asking).items():
+        loop, limit = EventLoop(), anyio.CapacityLimiter(_READS)
+        async with anyio.create_task_group() as tasks:
+            while True:
+                asked = anyio.Event()
+                with self._lock:
+                    self._wake = lambda asked=asked: loop.call_soon(asked.set)
+                    asking, self._asking = self._asking, {}
+                if not asking:
+                    await asked.wait()
+                for place, waiters in asking.items():
+                    tasks.start_soon(self._read, place, waiters, limit)
+
+    async def _read(
+        self, place: Position, waiters: list[PageWaiter], limit: anyio.CapacityLimiter
+    ) -> None:
+        async with limit:
+            try:
                 page = await self._backend.read(place, _PAGE)
-                for cursor in cursors:
-                    cursor.deliver(place, page)
-
-
-def _by_place(asking: dict[Cursor, None]) -> dict[Position, list[Cursor]]:
-    places: dict[Position, list[Cursor]] = {}
-    for cursor in asking:
-        if cursor.place is not None:
-            places.setdefault(cursor.place, []).append(cursor)
-    return places
+            except Exception:
+                # The subscribers go on after a gap: silence would be worse.
+                logger.exception("the entries after %s could not be read", place)
+                await anyio.sleep(_PAUSE)
+                page = Page((), self._backend.history.floor)
+        for waiter in waiters:
+            waiter.deliver(place, page)

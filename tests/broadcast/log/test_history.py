@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sse_asgi.broadcast import Entry, History, MemoryBackend, Position
+from sse_asgi.broadcast.log.topics import merged
 
 
 class Now:
@@ -59,11 +60,13 @@ def test_oldest_entries_go_when_they_are_too_large() -> None:
     assert kept.bytes == 2 * size
 
 
-def test_entry_beyond_the_bound_by_itself_is_not_kept() -> None:
+def test_newest_entry_is_kept_although_it_is_beyond_the_bound_by_itself() -> None:
     kept = history(max_bytes=50)
     kept.append(*entries([1]), *entries([2], block=b"data: %b\n\n" % (b"x" * 60)))
-    assert sequences(kept) == []
-    assert (kept.floor, kept.tip, kept.bytes) == (2, 2, 0)
+    assert sequences(kept) == [2]
+    assert (kept.floor, kept.tip) == (1, 2)
+    kept.append(*entries([3]))
+    assert sequences(kept) == [3]
 
 
 def test_entries_go_when_they_are_too_old() -> None:
@@ -85,9 +88,14 @@ def test_entries_after_a_position_come_in_the_log_s_order_whatever_their_topics(
     kept = history()
     for sequence, topic in enumerate("abcabcabc", 1):
         kept.append(*entries([sequence], topic))
-    assert [entry.sequence for entry in kept.after(2, {"a", "b"})] == [4, 5, 7, 8]
-    assert [entry.sequence for entry in kept.after(0, {"c"})] == [3, 6, 9]
-    assert kept.after(9, {"a", "b", "c"}) == kept.after(0, {"unknown"}) == []
+
+    def after(sequence: int, *topics: str) -> list[int]:
+        found = merged([kept.topics[name] for name in topics], sequence)
+        return [entry.sequence for entry in found]
+
+    assert after(2, "a", "b") == [4, 5, 7, 8]
+    assert after(0, "c") == [3, 6, 9]
+    assert after(9, "a", "b", "c") == []
 
 
 def test_what_was_appended_already_is_not_appended_again() -> None:
@@ -109,14 +117,23 @@ def test_quiet_topic_is_whole_while_others_are_trimmed() -> None:
     assert kept.is_whole_after(7, {"busy"})
 
 
-def test_topics_without_entries_are_forgotten_and_then_nothing_is_known_of_them() -> None:
+def test_topics_without_entries_are_forgotten_but_not_what_was_trimmed_off_them() -> None:
     kept = history(max_events=2)
     for sequence in range(1, 1001):
         kept.append(*entries([sequence], f"topic {sequence}"))
     assert len(kept.topics) == 2
     assert not kept.is_whole_after(0, {"topic 1"})
-    assert not kept.is_whole_after(900, {"never published"})
-    assert kept.is_whole_after(998, {"topic 1"})
+    assert not kept.is_whole_after(899, {"topic 900"})
+    assert kept.is_whole_after(1, {"topic 1"})
+    assert kept.is_whole_after(0, {"never published"})
+
+
+def test_trimming_of_endless_topics_is_remembered_up_to_a_bound() -> None:
+    kept = history(max_events=2)
+    for sequence in range(1, 10_101):
+        kept.append(*entries([sequence], f"topic {sequence}"))
+    assert not kept.is_whole_after(10, {"never published"})
+    assert kept.is_whole_after(5000, {"never published"})
 
 
 def test_history_that_begins_anew_forgets_everything() -> None:

@@ -1,0 +1,224 @@
+"""Where a subscription begins, and how it goes on over a gap.
+
+::
+
+    beginning --position or gap--> behind memory --a page at a time--> in memory
+                                        |                                 |
+                                        +--------- gap: moved on ---------+
+
+A subscription begins at the client's last event ID, or where it was made. If memory does not reach
+back to that place, older entries are read in pages. Where neither has them, the client is told of a
+gap, and the policy ``on_gap`` says how to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from ..wire import EncodedBatch, ServerSentEvent
+from .cursor import Cursor
+from .log.backend import Page
+from .log.entry import Entry, Position
+from .log.reader import LogReader
+
+__all__ = ["GAP", "POSITION", "GapReason", "OnGap", "Replay"]
+
+OnGap: TypeAlias = Literal["oldest", "now", "close"]
+GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
+
+POSITION: Final = "position"
+"""The name of the event that says where a client stands."""
+
+GAP: Final = "gap"
+"""The name of the event that says what a client has missed for good."""
+
+
+class Replay:
+    """Brings a cursor to a place from which it goes on in memory.
+
+    :param last_event_id: as the client sent it; None begins where the cursor stands
+    :param counts_missed: whether every entry will be sent, so that their number is known
+    :param wake: called, in any thread, when a page has come
+    """
+
+    __slots__ = (
+        "_asked_ahead",
+        "_counts_missed",
+        "_cursor",
+        "_expired_to",
+        "_forgiven",
+        "_on_gap",
+        "_reader",
+        "_resume",
+        "_resumes",
+        "_wake",
+        "epoch",
+        "has_begun",
+        "has_ended",
+        "is_asking",
+        "page",
+    )
+
+    def __init__(
+        self,
+        reader: LogReader,
+        cursor: Cursor,
+        last_event_id: str | None,
+        on_gap: OnGap,
+        counts_missed: bool,
+        wake: Callable[[], object],
+    ) -> None:
+        position = reader.history.position
+        self._reader = reader
+        self._cursor = cursor
+        # Parsed at once: the text may be anything, and of any length.
+        self._resumes = last_event_id is not None
+        self._resume = None if last_event_id is None else Position.parse(last_event_id)
+        self._on_gap = on_gap
+        self._counts_missed = counts_missed
+        self._wake = wake
+        self.epoch: str | None = None if position is None else position.epoch
+        """The life of the log in which the cursor stands."""
+        self.has_begun = False
+        self.has_ended = False
+        self.is_asking = False
+        """Whether a page is on its way."""
+        self.page: list[Entry] = []
+        """Older entries, of every topic."""
+        self._expired_to: int | None = None
+        self._forgiven = False
+        self._asked_ahead = False
+
+    @property
+    def place(self) -> Position | None:
+        """The position after which it goes on."""
+        return None if self.epoch is None else Position(self.epoch, self._cursor.at)
+
+    # All of the following is called under the lock, but for :meth:`deliver`.
+
+    def step(self) -> EncodedBatch | None:
+        """Return the next event of the hub itself, if one is due now."""
+        history = self._reader.history
+        if not self.has_begun:
+            if history.epoch is None or self._is_ahead():
+                return None
+            self.has_begun = True
+            return self._begin()
+        if self.epoch != history.epoch:
+            return self._gap("reset")
+        if self._expired_to is not None:
+            return self._gap("expired", floor=self._expired_to)
+        return None
+
+    def is_in_memory(self) -> bool:
+        """Tell whether memory has every entry after the cursor; mark what it has, if so."""
+        history, cursor = self._reader.history, self._cursor
+        if self.page or self.is_asking or not history.is_whole_after(cursor.at, cursor.topics):
+            return False
+        cursor.settle()
+        return True
+
+    def overtaken(self) -> EncodedBatch | None:
+        """Go on where memory begins, or have the entries before it read."""
+        if self._reader.history.complete:
+            return self._gap("too-slow", self._lost())
+        if not self.is_asking:
+            self._ask()
+        return None
+
+    def position(self, missed: int | None) -> EncodedBatch:
+        """Return the event that says where the client stands."""
+        return self._event(POSITION, {"resumed": self._resumes, "missed": missed})
+
+    def deliver(self, place: Position, page: Page) -> None:
+        """Take older entries, which were read after ``place``; not under the lock, any thread."""
+        history = self._reader.history
+        with history.lock:
+            self.is_asking = False
+            if place == self.place:
+                self.page = list(page.entries)
+                if page.floor > self._cursor.at:
+                    self.page, self._expired_to = [], page.floor
+                elif not self.page:  # nothing is left between there and memory
+                    self._cursor.at = max(self._cursor.at, history.floor)
+        self._wake()
+
+    # ----------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        self.is_asking = True
+        self._reader.backfill.ask(self)
+
+    def _is_ahead(self) -> bool:
+        """Whether the client knows an entry that this process has yet to hear of.
+
+        Another process may have sent it. The log is asked before the position is refused.
+        """
+        history, position = self._reader.history, self._resume
+        if history.complete or position is None or self._asked_ahead:
+            return self.is_asking
+        if position.epoch != history.epoch or position.sequence <= history.tip:
+            return False
+        self.epoch, self._cursor.at = position
+        self._asked_ahead = True
+        self._ask()
+        return True
+
+    def _begin(self) -> EncodedBatch | None:
+        """Find the place to begin at, and return the first event."""
+        history, cursor = self._reader.history, self._cursor
+        history.trim()
+        position = self._resume
+        if self._resumes:
+            if position is None:
+                return self._gap("unknown")
+            if position.epoch != history.epoch:
+                return self._gap("reset")
+            if position.sequence > history.tip:
+                return self._gap("unknown")
+            cursor.at = position.sequence
+        elif self.epoch is None:  # it was made before the log was reached
+            cursor.at = history.tip
+        elif self.epoch != history.epoch:
+            return self._gap("reset")
+        self.epoch = history.epoch
+        missed: int | None = None
+        if history.is_whole_after(cursor.at, cursor.topics):
+            missed = cursor.settle()
+            if missed and not self._counts_missed:
+                missed = None
+        elif history.complete:
+            return self._gap("expired")
+        return self.position(missed)
+
+    def _lost(self) -> int | None:
+        if not self._counts_missed:
+            return None
+        return self._cursor.lost(all_of_it=self._on_gap != "oldest")
+
+    def _gap(
+        self, reason: GapReason, lost: int | None = None, floor: int | None = None
+    ) -> EncodedBatch | None:
+        """Go on where the policy says, and tell the client, unless it was told already."""
+        history, cursor = self._reader.history, self._cursor
+        forgiven, self._forgiven = self._forgiven, False
+        self.epoch, self.page, self._expired_to = history.epoch, [], None
+        cursor.clear()
+        if self._on_gap == "oldest":
+            cursor.at = history.floor if floor is None else floor
+            if forgiven and reason == "expired":
+                return None
+            if not history.complete and floor is None:
+                # Only the first page shows where the log begins, and that is not another gap.
+                cursor.at, self._forgiven = 0, True
+        else:
+            cursor.at = history.tip
+            self.has_ended = self._on_gap == "close"
+        self._reader.count_gap(lost)
+        return self._event(GAP, {"reason": reason, "lost": lost})
+
+    def _event(self, name: str, data: object) -> EncodedBatch:
+        self._cursor.sent = self._cursor.at
+        event = ServerSentEvent(data, event=name, id=str(self.place))
+        return EncodedBatch(self._reader.encode(event), 1)
