@@ -20,7 +20,7 @@ from .loop import LoopState
 from .options import StreamKeywords, StreamOptions
 from .serving import check_scope, refuse, serve
 from .session.inbox import DISCONNECTS
-from .session.writer import ClientGone
+from .session.state import ClientGone
 from .types import Receive, Send
 
 __all__ = ["EventSourceApp", "Handler"]

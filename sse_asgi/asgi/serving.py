@@ -23,7 +23,8 @@ from .session.coding import negotiate
 from .session.control import MayStop, StreamControl
 from .session.inbox import shared_receive
 from .session.session import ContentMaker, Session
-from .session.writer import ClientGone, ResponseWriter
+from .session.state import ClientGone
+from .session.writer import ResponseWriter
 from .types import Message, Receive, Send
 
 __all__ = ["check_scope", "discard", "refuse", "serve", "shared_receive"]

@@ -44,6 +44,11 @@ def batch_of(block: bytes) -> EncodedBatch:
     return EncodedBatch(block, 1, type(block) is IsolatedBlock)
 
 
+def as_batch(item: object, encode: Callable[[object], bytes]) -> EncodedBatch:
+    """Return an item of content as a batch."""
+    return item if isinstance(item, EncodedBatch) else batch_of(encode(item))
+
+
 def is_isolated(item: object, block: bytes) -> bool:
     """Tell whether the block of an item of content must be compressed by itself.
 

@@ -8,19 +8,25 @@ framework's request object, which was made before the response, the shared ``rec
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from anyio.lowlevel import checkpoint
+
+from ..connection import Connection, request_name
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from ..types import Message, Receive
 
-__all__ = ["DISCONNECTS", "Inbox", "shared_receive"]
+__all__ = ["DISCONNECTS", "Inbox", "client_left", "shared_receive"]
+
+logger = logging.getLogger("sse_asgi")
 
 DISCONNECTS: Final = ("http.disconnect", "websocket.disconnect")
 
@@ -33,6 +39,20 @@ MOST_FRAMES: Final = 24
 _WITHOUT_BODY: Final = ("GET", "HEAD")
 _ATTRIBUTES: Final = ("_receive", "receive")
 """Under these names Starlette's and Litestar's request objects have it."""
+
+
+async def client_left(receive: Receive, connection: Connection) -> None:
+    """Return when ``receive`` tells that the client has left.
+
+    Warns of a part of the request's body, which is lost: nothing shows who wants it.
+    """
+    warned = False
+    while (message := await receive())["type"] not in DISCONNECTS:
+        if message.get("body") and not warned:
+            warned = True
+            name = request_name(connection)
+            logger.warning("%s: dropped the request's body; read it before the stream begins", name)
+        await checkpoint()
 
 
 def shared_receive(scope: Any, receive: Receive) -> Receive:

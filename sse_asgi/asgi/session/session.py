@@ -7,7 +7,6 @@ subscription, the event loop's pump writes and the server's own task listens, so
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from types import AsyncGeneratorType
@@ -15,9 +14,9 @@ from typing import Any, Final
 
 import anyio
 from anyio import sleep_forever
-from anyio.lowlevel import checkpoint
 
 from ...runtime.tasks import uncalled_for
+from ...wire.batch import as_batch
 from ..connection import Connection
 from ..content.ready import claim_content, is_ready_content
 from ..content.source import check_content, close_content, open_content, unclosed
@@ -26,12 +25,10 @@ from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
 from .farewell import report, take_leave
-from .inbox import DISCONNECTS
-from .writer import ClientGone
+from .inbox import client_left
+from .state import ClientGone
 
 __all__ = ["ContentMaker", "Session"]
-
-logger = logging.getLogger("sse_asgi")
 
 ContentMaker = Callable[[Connection], Any]
 
@@ -42,14 +39,13 @@ STUCK_TIMEOUT: Final = 0.1
 class Session:
     """Streams the content that ``make`` gives for the connection of ``control``."""
 
-    __slots__ = ("_content", "_has_dropped", "_items", "_make", "control")
+    __slots__ = ("_content", "_items", "_make", "control")
 
     def __init__(self, make: ContentMaker, control: StreamControl) -> None:
         self.control = control
         self._make = make
         self._content: Any = None
         self._items: Any = None
-        self._has_dropped = False
 
     async def run(self) -> None:
         """Stream until the content ends or something ends the stream.
@@ -175,8 +171,8 @@ class Session:
         item: Any = None
         while True:
             try:
-                if item is not None and not await writer.write_item(
-                    item, options.encode, options.first
+                if item is not None and not await writer.write_batch(
+                    as_batch(item, options.encode), options.first
                 ):
                     return
                 await writer.write_events(items, options.encode, options.first, is_cancelled)
@@ -249,9 +245,7 @@ class Session:
         reason = CloseReason.CLIENT_GONE
         error: Exception | None = None
         try:
-            while (message := await control.receive())["type"] not in DISCONNECTS:
-                self._drop(message)
-                await checkpoint()
+            await client_left(control.receive, control.connection)
         except OSError:
             pass
         except Exception as exc:
@@ -263,15 +257,6 @@ class Session:
         else:
             control.outcome.first(reason)
             control.writer.close()
-
-    def _drop(self, message: Any) -> None:
-        """Warn, once, that a part of the request's body is lost: nothing shows who wants it."""
-        if message.get("body") and not self._has_dropped:
-            self._has_dropped = True
-            logger.warning(
-                "%s: the request's body is dropped; read it before the stream begins",
-                self.control.name,
-            )
 
     # -- the end -----------------------------------------------------------------------------------
 
