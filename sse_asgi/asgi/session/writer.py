@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from ...wire import Compressor
     from ..types import Send
 
-__all__ = ["ClientGone", "ResponseWriter", "WriterState"]
-
+__all__ = ["ResponseWriter"]
 
 EVENTS_PER_TURN: Final = 256
 """Yield to the event loop after this many events, because neither the content nor the server's
 ``send`` is guaranteed to.
 """
-
 
 EVENTS_PER_LOOK: Final = 32
 """Look after this many events whether the task goes on although it was cancelled..."""
