@@ -22,10 +22,10 @@ def own_context() -> Context | None:
 
 def in_context(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
     """Return an awaitable that runs ``coroutine`` in ``context``, or just as it is without one."""
-    return coroutine if context is None else InContext(context, coroutine)
+    return coroutine if context is None else _InContext(context, coroutine)
 
 
-class InContext:
+class _InContext:
     """Awaits a coroutine, each step of which runs in a context that is not the task's."""
 
     __slots__ = ("_context", "_coroutine")

@@ -32,6 +32,7 @@ __all__ = [
     "Content",
     "ContentSource",
     "Given",
+    "GivenOnce",
     "check_content",
     "close_content",
     "content_factory",
