@@ -9,6 +9,7 @@ __all__ = [
     "BATCH_BYTES",
     "EncodedBatch",
     "IsolatedBlock",
+    "as_batch",
     "batch_of",
     "encode_batch",
     "is_isolated",
