@@ -19,8 +19,8 @@ from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
 from .options import StreamKeywords, StreamOptions, check_names
 from .serving import check_scope, refuse, serve
-from .session.session import DISCONNECTS
-from .session.writer import ClientGone
+from .session.inbox import DISCONNECTS
+from .session.state import ClientGone
 from .types import Receive, Send
 
 __all__ = ["EventSourceApp", "Handler"]
@@ -70,6 +70,19 @@ class EventSourceApp:
     :raises TypeError: ``handler`` cannot be one, or an option is of the wrong type
     :raises ValueError: a method is unknown, or an option has an impossible value
     """
+
+    # FastAPI makes JSON of the attributes of an object that has a __dict__. Without one it fails.
+    __slots__ = (
+        "__weakref__",
+        "_cors",
+        "_handler",
+        "_limits",
+        "_loop",
+        "_loops",
+        "_max_body",
+        "_methods",
+        "options",
+    )
 
     def __init__(
         self,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import anyio
+
+from ...wire import EncodedBatch, IsolatedBlock
+from ...wire.batch import BATCH_BYTES, batch_of
 
 __all__ = ["READY_BYTES", "READY_ITEMS", "Handover"]
 
 READY_ITEMS: Final = 256
 """The thread waits when so many blocks are ready..."""
 
-READY_BYTES: Final = 65_536
+READY_BYTES: Final = BATCH_BYTES
 """... or so many bytes. One block may be larger."""
 
 
@@ -57,19 +60,24 @@ class Handover:
 
     def put(self, block: bytes) -> None:
         """Hand over a block, and wait while too much is ready."""
-        self._put += len(block)
-        self._ready.append(block)
+        self._put = put = self._put + len(block)
+        ready = self._ready
+        ready.append(block)
         if self._waiting:
             self._notify()
-        while self._is_full and not self.is_closed:
-            self._room.clear()
-            if self._is_full and not self.is_closed:
-                self._room.wait()
+        if len(ready) >= READY_ITEMS or put - self._taken >= READY_BYTES:
+            self._wait_for_room()
 
     def end(self) -> None:
         """Say that no block will follow."""
         self.is_ended = True
         self._notify()
+
+    def _wait_for_room(self) -> None:
+        while self._is_full and not self.is_closed:
+            self._room.clear()
+            if self._is_full and not self.is_closed:
+                self._room.wait()
 
     @property
     def _is_full(self) -> bool:
@@ -101,20 +109,25 @@ class Handover:
                 await arrival.wait()
             self._waiting = False
 
-    def left(self) -> Iterator[int]:
-        """Count the blocks that are ready, again and again until there are none."""
-        return iter(self._ready.__len__, 0)
-
-    def take(self, left: object = None) -> bytes:
-        """Return the first of the blocks that are ready.
-
-        :param left: an item of :meth:`left`, so that this can be mapped over them
-        """
-        block = self._ready.popleft()
-        self._taken += len(block)
-        if not self._room.is_set():
-            self._room.set()
-        return block
+    def take(self) -> EncodedBatch:
+        """Return the blocks that are ready, at least one, joined; an isolated one stays alone."""
+        ready = self._ready
+        blocks: list[bytes] = []
+        size = 0
+        while ready and size < READY_BYTES:
+            block = ready.popleft()
+            if type(block) is IsolatedBlock and blocks:
+                ready.appendleft(block)
+                break
+            blocks.append(block)
+            size += len(block)
+            if type(block) is IsolatedBlock:
+                break
+        self._taken += size
+        self._room.set()
+        return (
+            batch_of(blocks[0]) if len(blocks) == 1 else EncodedBatch(b"".join(blocks), len(blocks))
+        )
 
     def close(self) -> None:
         """Take no more blocks: the thread no longer waits for room."""

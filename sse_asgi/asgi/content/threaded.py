@@ -23,20 +23,25 @@ from __future__ import annotations
 
 import logging
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import CancelledError as CallCancelledError
+from contextlib import suppress
 from typing import Final
+
+import anyio
 
 from ...errors import Refusal
 from ...runtime.workers import NoWorker, Worker, Workers
 from ...wire import EncodedBatch
-from ...wire.batch import encode_batch
 from ..connection import Connection, request_name
 from .handover import Handover
 
 __all__ = ["ThreadedIterator"]
 
 logger = logging.getLogger("sse_asgi")
+
+_BLOCKED: Final = 0.1
+"""Seconds after which an iterable is closed although its thread still waits for an item."""
 
 _RETRY_AFTER: Final = (1, 5)
 """Seconds after which a client may try again, drawn so that clients do not return together."""
@@ -69,27 +74,22 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
         self._connection = connection
         self._at_end = at_end
         self._handover = Handover(workers.event_loop.call_soon)
-        self._batches: Iterator[EncodedBatch] = iter(())
         self._worker: Worker | None = None
         self._error: BaseException | None = None
+        self._owner: object = None
+        """The iterable, if it has a connection, say, that closing its iterator leaves open."""
         self._is_abandoned = False
 
     async def __anext__(self) -> EncodedBatch:
         if self._worker is None:
             self._worker = self._start()
-        while True:
-            for batch in self._batches:
-                return batch
-            handover = self._handover
-            if handover.is_empty:
-                await handover.wait()
-            if not handover.is_empty:
-                self._batches = encode_batch(handover.left(), handover.take)
-            elif self._error is None:
-                raise StopAsyncIteration
-            else:
-                error, self._error = self._error, None
-                raise error
+        handover = self._handover
+        if handover.is_empty:
+            await handover.wait()
+        if not handover.is_empty:
+            return handover.take()
+        error, self._error = self._error, None
+        raise StopAsyncIteration if error is None else error
 
     def _start(self) -> Worker:
         """Start the thread.
@@ -118,7 +118,7 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
             return
         self._worker.cancel()
         try:
-            await self._handover.wait_until_ended()
+            await self._wait_for_thread()
         except BaseException:
             self._is_abandoned = True
             self._worker.cancel()  # the calls of its clean-up
@@ -127,7 +127,25 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
         if error is not None and not isinstance(error, CancelledError | CallCancelledError):
             raise error
 
+    async def _wait_for_thread(self) -> None:
+        handover = self._handover
+        with anyio.move_on_after(_BLOCKED if self._owner is not None else None):
+            await handover.wait_until_ended()
+        if not handover.is_ended:
+            # The thread waits for the connection, or whatever the object owns: this ends it.
+            with suppress(NoWorker):
+                self._workers.start(self._close_owner)
+            await handover.wait_until_ended()
+
     # -- in the thread -----------------------------------------------------------------------------
+
+    def _close_owner(self) -> None:
+        owner, self._owner = self._owner, None
+        try:
+            _close(owner)
+        except Exception:
+            name = request_name(self._connection)
+            logger.exception("%s: content that its thread waits for failed to close", name)
 
     def _run(self) -> None:
         try:
@@ -146,15 +164,18 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
 
     def _iterate(self) -> None:
         items = iter(self._items)
+        if items is not self._items and hasattr(self._items, "close"):
+            self._owner = self._items
         try:
+            handover, encode = self._handover, self._encode
             for item in items:
-                if self._handover.is_closed:
+                if handover.is_closed:
                     break
-                self._handover.put(self._encode(item))
+                handover.put(encode(item))
         finally:
             _close(items)
-            if items is not self._items:
-                _close(self._items)
+            owner, self._owner = self._owner, None
+            _close(owner)
 
 
 def _close(items: object) -> None:

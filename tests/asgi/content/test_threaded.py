@@ -87,7 +87,7 @@ async def test_item_that_comes_just_before_the_wait_is_not_missed(monkeypatch: A
     monkeypatch.setattr("sse_asgi.asgi.content.handover.anyio", SimpleNamespace(Event=event))
     with anyio.fail_after(1):
         await handover.wait()
-    assert (handover.take(), handover.is_empty) == (b"a", True)
+    assert (handover.take().body, handover.is_empty) == (b"a", True)
 
 
 @pytest.mark.anyio
