@@ -177,7 +177,7 @@ async def test_stream_that_ends_before_it_begins_closes_its_content(
         async with nothing_left(), serving(EventStream(kind(slots)), peer) as served:
             await served.returned()
     finally:
-        LoopState.current().shutdown._noticed_at = float("-inf")
+        LoopState.current().shutdown.withdraw()
     assert slots.taken == 0
 
 
