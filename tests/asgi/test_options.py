@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from sse_asgi import EventSourceApp, EventStream, StreamOptions
-from sse_asgi.asgi import Connection
+from sse_asgi.asgi import Connection, StreamKeywords
 
 SECONDS = ("ping", "send_timeout", "max_lifetime")
 SECONDS_FROM_ZERO = ("start_timeout", "shutdown_grace", "cleanup_timeout")
@@ -198,3 +199,9 @@ def test_options_are_those_of_the_documentation_by_default() -> None:
 def test_options_cannot_be_changed_afterwards() -> None:
     with pytest.raises(AttributeError):
         StreamOptions().ping = 5  # type: ignore[misc]
+
+
+def test_typed_keywords_are_the_fields_of_the_options() -> None:
+    assert set(StreamKeywords.__annotations__) == {
+        field.name for field in fields(StreamOptions) if field.init
+    }
