@@ -469,7 +469,7 @@ async def test_app_that_sends_without_ever_waiting_is_left_in_time(kind: str) ->
 
     with pytest.raises(AppLeaked):
         async with connect(app, method=method, timeout=0.1):
-            await settle()
+            await anyio.lowlevel.checkpoint()
 
 
 EXTENSIONS: dict[str, list[dict[str, Any]]] = {
