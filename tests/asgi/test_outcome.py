@@ -8,10 +8,10 @@ from sse_asgi.asgi.outcome import Outcome
 
 def test_first_reason_holds() -> None:
     outcome, error = Outcome(), LookupError()
-    assert outcome.reason is None
     assert outcome.first(CloseReason.ERROR, error)
     assert not outcome.first(CloseReason.CLIENT_GONE)
-    assert (outcome.reason, outcome.error) == (CloseReason.ERROR, error)
+    assert outcome.reason is CloseReason.ERROR
+    assert outcome.error is error
 
 
 def test_refusal_is_one_until_the_head_is_out() -> None:
