@@ -66,6 +66,7 @@ class Hub:
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
         self.history = backend.history
+        self.history.is_wanted = not backend.needs_run
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)
@@ -167,6 +168,7 @@ class Hub:
         Rendered into a page, it is what the page's stream begins after
         (``?last_event_id=...``), so that nothing falls between the two.
         """
+        self.history.want()
         position = self.history.position
         return None if position is None else str(position)
 
@@ -178,6 +180,7 @@ class Hub:
         A backend that fails for good ends the block with its exception.
         """
         async with AsyncExitStack() as stack:
+            self.history.want()
             if self.backend.needs_run:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 stack.callback(tasks.cancel_scope.cancel)
@@ -234,11 +237,13 @@ class Hub:
         self._feeds = PerLoop(self._new_feeds)
         self._failures = PerLoop(_Failure)
         self._blocks.clear()
-        self.history.after_fork()
+        after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
+        after_fork()
 
     def _feeds_here(self) -> LoopFeeds:
         """Return the feeds of the running event loop."""
         if self.backend.needs_run:
+            self.history.want()
             self._service.start()
         return self._feeds.get()
 
@@ -248,11 +253,14 @@ class Hub:
     # -- looking -----------------------------------------------------------------------------------
 
     def health(self) -> float:
-        """Return the seconds since the log was last heard of; 0 for a log in memory.
+        """Return the seconds since the log was last heard of.
+
+        It is 0 for a log in memory, and in a process that only publishes.
 
         A backend hears of its log every few seconds even when nothing is published.
         """
-        return self.history.silence if self.backend.needs_run else 0.0
+        follows = self.backend.needs_run and self.history.is_wanted
+        return self.history.silence if follows else 0.0
 
     def snapshot(self) -> HubSnapshot:
         """Return what this process knows of the hub, as plain data for metrics."""
