@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import inf
 from reprlib import Repr
+from sys import float_info
 from typing import Final, TypeVar, overload
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "milliseconds_range",
     "optional_function",
     "optional_integer",
+    "optional_milliseconds_range",
     "optional_seconds",
     "refuse",
     "seconds",
@@ -42,18 +44,32 @@ def refuse(name: str, rule: str, value: object) -> str:
     return f"{name} must be {rule}, not {shorten(value)}"
 
 
+_MAX_BITS: Final = 2048
+
+
 class _Short(Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = 60
+
+    def repr_int(self, value: int, level: int) -> str:
+        # Python converts no int of more than 4,300 digits to text.
+        bits = value.bit_length()
+        return f"an int of {bits} bits" if bits > _MAX_BITS else super().repr_int(value, level)
 
 
 _SHORT: Final = _Short()
 
 
 def shorten(value: object) -> str:
-    """Return the representation of any value, cut to a length that fits an error message."""
-    return _SHORT.repr(value)
+    """Return the representation of any value, cut to a length that fits an error message.
+
+    It never raises, whatever the value's own ``__repr__`` does.
+    """
+    try:
+        return _SHORT.repr(value)
+    except Exception:
+        return f"an object of type {type(value).__name__}"
 
 
 def integer(name: str, value: object, *, least: int, most: float = inf, unit: str = "") -> int:
@@ -89,12 +105,12 @@ def seconds(name: str, value: object, *, least: float = 0, most: float = inf) ->
     """Return ``value`` if it is a finite number of seconds from ``least`` to ``most``.
 
     :raises TypeError: it is not a number
-    :raises ValueError: it is out of range, infinite or NaN
+    :raises ValueError: it is out of range, infinite or NaN, or greater than any float
     """
     number = _number(name, value)
     if not least <= number <= most or number == inf:
         raise ValueError(refuse(name, _range(least, most, " seconds"), value))
-    return number
+    return _float_range(name, number)
 
 
 def optional_seconds(name: str, value: object, *, none: str = "never") -> float | None:
@@ -102,14 +118,27 @@ def optional_seconds(name: str, value: object, *, none: str = "never") -> float 
 
     :param none: the meaning of None, for the message
     :raises TypeError: it is neither
-    :raises ValueError: it is not above 0, infinite or NaN
+    :raises ValueError: it is not above 0, infinite or NaN, or greater than any float
     """
     if value is None:
         return None
     number = _number(name, value)
     if not 0 < number < inf:
         raise ValueError(refuse(name, f"above 0, or None for {none}", value))
-    return number
+    return _float_range(name, number)
+
+
+def optional_milliseconds_range(name: str, value: object) -> tuple[int, int] | None:
+    """Return ``value`` if it is None or two rising reconnection times in milliseconds.
+
+    :raises TypeError: it is neither None nor a tuple of two ints
+    :raises ValueError: they do not rise, or one is out of range
+    """
+    if value is None:
+        return None
+    if not _is_pair(value):
+        raise TypeError(refuse(name, "two ints (milliseconds) or None", value))
+    return milliseconds_range(name, value)
 
 
 def milliseconds_range(name: str, value: object, *, least: int = 0) -> tuple[int, int]:
@@ -118,8 +147,8 @@ def milliseconds_range(name: str, value: object, *, least: int = 0) -> tuple[int
     :raises TypeError: it is not a tuple of two ints
     :raises ValueError: they do not rise, or one is out of range
     """
-    if not isinstance(value, tuple) or len(value) != 2 or {type(end) for end in value} != {int}:
-        raise TypeError(refuse(name, "two ints (milliseconds) or None", value))
+    if not isinstance(value, tuple) or not _is_pair(value):
+        raise TypeError(refuse(name, "two ints (milliseconds)", value))
     low, high = value
     if not least <= low <= high <= MAX_RETRY:
         rule = f"two rising numbers of milliseconds from {least} to {MAX_RETRY}"
@@ -201,10 +230,25 @@ def _number(name: str, value: object) -> float:
     return value
 
 
+def _float_range(name: str, number: float) -> float:
+    """Refuse an int that is greater than any float, since the clock's seconds are floats."""
+    if number > float_info.max:
+        raise ValueError(refuse(name, f"at most {float_info.max:g} seconds", number))
+    return number
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and {type(end) for end in value} == {int}
+
+
 def _range(least: float, most: float, unit: str = "") -> str:
     if most == inf:
-        return f"{least:g} or above"
-    return f"from {least:g} to {most:g}{unit}"
+        return f"{_plain(least)} or above"
+    return f"from {_plain(least)} to {_plain(most)}{unit}"
+
+
+def _plain(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _alternatives(allowed: Collection[object]) -> str:

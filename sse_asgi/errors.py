@@ -3,8 +3,8 @@
     SSEError
     ├── Refusal           raised by your handler or content: answer with this status instead
     ├── EventTooLarge     the peer sent an event beyond the decoder's bound
-    ├── SendTimeout       the client did not take what was sent within ``send_timeout``
-    └── PublishError      a hub's log did not confirm what was published
+    ├── SendTimeout       the client did not take a message within ``send_timeout``
+    └── PublishError      a hub's log did not confirm a publication
 
 Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where they are given.
 """
@@ -12,7 +12,7 @@ Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where t
 from __future__ import annotations
 
 from . import checks
-from .headers import HeaderFields, checked_headers
+from .headers import BODILESS, HeaderFields, checked_headers
 
 __all__ = ["EventTooLarge", "PublishError", "Refusal", "SSEError", "SendTimeout"]
 
@@ -24,16 +24,16 @@ class SSEError(Exception):
 class Refusal(SSEError):
     """Answer the request with ``status`` instead of an event stream.
 
-    Raise it from a handler, or from content before its first event. An ``EventSource`` takes any
-    status other than 200 as final and never reconnects; 204 is the standard's way to tell it so
-    (WHATWG HTML 9.2.3).
+    Raise it in a handler, or in content before its first event. For an ``EventSource`` any status
+    other than 200 is final: it never reconnects. 204 is the status that the standard names for this
+    purpose (WHATWG HTML 9.2.3).
 
     :param status: an HTTP status, 200 to 599
     :param body: the response's text, sent as UTF-8 ``text/plain``, or its bytes
     :param headers: further response headers
     :raises TypeError: a parameter is of the wrong type
-    :raises ValueError: ``status`` is out of range, or a body is given where HTTP allows none (204,
-        304)
+    :raises ValueError: ``status`` is out of range, a body is given where HTTP allows none (204,
+        205, 304), or a header cannot be sent
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Refusal(SSEError):
         status = checks.status(status)
         if not isinstance(body, (str, bytes)):
             raise TypeError(checks.refuse("body", "str or bytes", body))
-        if body and status in (204, 304):
-            raise ValueError(f"a response with status {status} has no body (RFC 9110, 15.3.5)")
+        if body and status in BODILESS:
+            raise ValueError(f"a response with status {status} has no body (RFC 9110, 6.4.1)")
         fields = checked_headers(headers)
         super().__init__(status, body)
         self.status = status
@@ -59,16 +59,16 @@ class EventTooLarge(SSEError, ValueError):
 
 
 class SendTimeout(SSEError, TimeoutError):
-    """The client did not take what was sent within ``send_timeout`` seconds."""
+    """The client did not take a message within ``send_timeout`` seconds."""
 
 
 class PublishError(SSEError):
     """The log did not confirm an event within the time that the backend allows.
 
-    Whether it holds the event is not known. Publishing it again with the same ``token``, within two
-    minutes of the first attempt, is safe: the log then holds it once.
+    The log may hold the event or not. Publishing the event again with the same ``token``, within
+    two minutes of the first attempt, is safe: the log then holds it once.
 
-    :param token: what to repeat the call with
+    :param token: the token to repeat the call with
     """
 
     def __init__(self, message: str, token: str) -> None:

@@ -1,4 +1,4 @@
-"""Header fields: their grammar, and the few questions that are asked of them (RFC 9110)."""
+"""Header fields: their grammar, and the questions that this library asks of them (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from .checks import refuse, shorten
 
 __all__ = [
+    "BODILESS",
     "CONTROL",
     "HOP_BY_HOP",
     "TOKEN",
@@ -18,6 +19,7 @@ __all__ = [
     "Headers",
     "checked_headers",
     "decoded",
+    "decoded_utf8",
     "end_to_end",
     "header",
     "is_event_stream",
@@ -33,6 +35,9 @@ HeaderFields: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 """A ``token`` (RFC 9110, 5.6.2): a field name, a method, a content coding."""
+
+BODILESS: Final = frozenset({204, 205, 304})
+"""The final statuses whose responses have no body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5)."""
 
 CONTROL: Final = re.compile(rb"[\0\r\n]")
 """The bytes that end or cut a field value on the wire (RFC 9110, 5.5)."""
@@ -54,9 +59,21 @@ HOP_BY_HOP: Final[Mapping[str, str]] = MappingProxyType(
 
 _HOP_BY_HOP: Final = frozenset(name.encode() for name in HOP_BY_HOP)
 
+_SINGLETONS: Final = frozenset(
+    {b"access-control-allow-credentials", b"access-control-allow-origin", b"age"}
+    | {b"content-disposition", b"content-location", b"content-type", b"date", b"etag"}
+    | {b"expires", b"last-modified", b"location", b"retry-after"}
+)
+"""Fields that hold one value. Clients ignore a repeated one, or each client reads another."""
+
+_PARAMETER: Final = re.compile(r'(?:[^;"]|"(?:\\.|[^"\\])*"?)+', re.DOTALL)
+"""The text between two semicolons; a quoted string may hold semicolons (RFC 9110, 5.6.4)."""
+
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+
 
 class Fields(Mapping[str, str]):
-    """Named values, of which a name may have several; the mapping gives the first.
+    """Named values. A name may have several, of which the mapping gives the first.
 
     :param pairs: names and values in their order
     :param fold_case: whether names match in any case, as those of header fields do (RFC 9110, 5.1)
@@ -92,14 +109,29 @@ class Fields(Mapping[str, str]):
 
 def decoded(field: str | bytes) -> str:
     """Return a field's name or value as text. Some test clients put text into their scopes."""
-    return field if isinstance(field, str) else field.decode("latin-1")
+    return field if isinstance(field, str) else bytes(field).decode("latin-1")
+
+
+def decoded_utf8(field: str | bytes) -> str:
+    """Return a value as text: the bytes are UTF-8, or else Latin-1, in which all bytes are text."""
+    if isinstance(field, str):
+        return field
+    try:
+        return bytes(field).decode()
+    except UnicodeDecodeError:
+        return bytes(field).decode("latin-1")
 
 
 def header(headers: Iterable[tuple[Any, Any]], name: bytes) -> bytes | None:
-    """Return the first value of the field ``name``, in lower case, or None."""
+    """Return the first value of a field as bytes, or None.
+
+    :param headers: the fields of an ASGI scope; those of some test clients are str
+    :param name: the field's name, in lower case
+    """
+    size = len(name)  # most fields differ in it, so it is compared first
     for key, value in headers:
-        if key == name:
-            return bytes(value)
+        if len(key) == size and (key == name or decoded(key).lower() == name.decode()):
+            return value.encode(errors="replace") if isinstance(value, str) else bytes(value)
     return None
 
 
@@ -109,16 +141,23 @@ def is_token(text: object) -> bool:
 
 
 def media_type(content_type: str) -> tuple[str, str]:
-    """Return the media type and its charset, in lower case; ``""`` for a charset that is not given.
+    """Return the media type and its charset in lower case; without a charset, that is ``""``.
 
     The value of a parameter may be quoted (RFC 9110, 5.6.6 and 8.3.1).
     """
     kind, _, parameters = content_type.partition(";")
-    for parameter in parameters.split(";"):
+    kind = kind.strip().lower()
+    for parameter in _PARAMETER.findall(parameters):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
-            return kind.strip().lower(), value.strip().strip('"').strip().lower()
-    return kind.strip().lower(), ""
+            return kind, _unquoted(value.strip()).strip().lower()
+    return kind, ""
+
+
+def _unquoted(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    return _QUOTED_PAIR.sub(r"\1", value[1:].removesuffix('"'))
 
 
 def is_event_stream(content_type: str) -> bool:
@@ -128,21 +167,28 @@ def is_event_stream(content_type: str) -> bool:
 
 def end_to_end(headers: Headers) -> Headers:
     """Return the headers without those that only the server may set (see :data:`HOP_BY_HOP`)."""
-    return [pair for pair in headers if pair[0] not in _HOP_BY_HOP]
+    return [pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP]
 
 
 def checked_headers(fields: HeaderFields | None) -> Headers:
     """Return the response headers that a user gives, as ASGI has them.
 
     :raises TypeError: they are not pairs of str
-    :raises ValueError: a field cannot be sent, or only the server may set it
+    :raises ValueError: a field cannot be sent, or only the server may set it, or a field that has
+        one value is given twice (RFC 9110, 5.3)
     """
     if fields is None:
         return []
     if isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
         raise TypeError(refuse("headers", "a mapping or pairs of str", fields))
     pairs = fields.items() if isinstance(fields, Mapping) else fields
-    return [_checked_field(pair) for pair in pairs]
+    checked = [_checked_field(pair) for pair in pairs]
+    names: set[bytes] = set()
+    for name, _ in checked:
+        if name in names and name in _SINGLETONS:
+            raise ValueError(f"headers: {name.decode()!r} must be given only once (RFC 9110, 5.3)")
+        names.add(name)
+    return checked
 
 
 def _checked_field(pair: object) -> tuple[bytes, bytes]:

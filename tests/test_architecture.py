@@ -194,6 +194,42 @@ def is_mutable(value: ast.expr) -> bool:
     return isinstance(value, displays)
 
 
+def modules_imported_by(path: Path) -> Iterator[str]:
+    """Find the modules of ours that a module names in its imports, those for typing included."""
+    names = {name_of(module) for module in MODULES}
+    for found in imports_of(path):
+        target = found.module.removeprefix("sse_asgi.")
+        reached = next((prefix for prefix in prefixes_of(target) if prefix in names), None)
+        if found.module.startswith("sse_asgi.") and reached is not None:
+            yield reached
+
+
+def cycles(graph: dict[str, set[str]]) -> Iterator[set[str]]:
+    """Find the sets of modules that reach each other."""
+    reached = {start: reachable(graph, start) for start in graph}
+    for start, ends in reached.items():
+        together = {end for end in ends if start in reached[end]}
+        if together and start == min(together):
+            yield together
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Return the modules that a module imports, however indirectly."""
+    found: set[str] = set()
+    waiting = [*graph[start]]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += graph[name]
+    return found
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    graph = {name_of(path): {*modules_imported_by(path)} for path in MODULES}
+    assert not [sorted(cycle) for cycle in cycles(graph)]
+
+
 def run_python(code: str) -> str:
     """Run code in a fresh interpreter, with bytecode caches, from the repository's root."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

@@ -51,7 +51,38 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: checks.milliseconds_range("r", [1, 2]),
         TypeError,
+        "r must be two ints (milliseconds), not [1, 2]",
+    ),
+    (
+        lambda: checks.optional_milliseconds_range("r", [1, 2]),
+        TypeError,
         "r must be two ints (milliseconds) or None, not [1, 2]",
+    ),
+    (
+        lambda: checks.optional_milliseconds_range("r", (2, 1)),
+        ValueError,
+        "r must be two rising numbers of milliseconds from 0 to 2147483647, not (2, 1)",
+    ),
+    (
+        lambda: checks.integer("n", 0, least=1_000_000, most=2**31),
+        ValueError,
+        "n must be from 1000000 to 2147483648, not 0",
+    ),
+    (lambda: checks.seconds("t", 10**400), ValueError, "t must be at most 1.79769e+308 seconds"),
+    (
+        lambda: checks.optional_seconds("t", 10**400),
+        ValueError,
+        "t must be at most 1.79769e+308 seconds",
+    ),
+    (
+        lambda: checks.seconds("t", -(10**400)),
+        ValueError,
+        "t must be 0 or above, not -1000",
+    ),
+    (
+        lambda: checks.integer("n", 10**5000, least=0, most=9),
+        ValueError,
+        "n must be from 0 to 9, not an int of 16610 bits",
     ),
     (
         lambda: checks.milliseconds_range("r", (2, 1)),
@@ -93,6 +124,9 @@ ACCEPTED: list[tuple[object, object]] = [
     (checks.optional_seconds("t", None), None),
     (checks.optional_seconds("t", 0.5), 0.5),
     (checks.milliseconds_range("r", (0, checks.MAX_RETRY)), (0, checks.MAX_RETRY)),
+    (checks.optional_milliseconds_range("r", None), None),
+    (checks.optional_milliseconds_range("r", (1, 2)), (1, 2)),
+    (checks.seconds("t", 10**300), 10**300),
     (checks.flag("f", True), True),
     (checks.function("f", len), len),
     (checks.optional_function("f", None), None),
@@ -115,3 +149,25 @@ def test_member_of_an_enum_is_taken_as_the_number_that_it_is() -> None:
 
 def test_value_in_a_message_is_cut_to_a_readable_length() -> None:
     assert len(checks.refuse("s", "short", "x" * 10_000)) < 100
+
+
+class Hostile:
+    """An object whose representation fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no representation")
+
+
+# Its name is that of a type of which the shortening knows the parts.
+array: Any = type("array", (Hostile,), {})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Hostile(), [Hostile()], array(), 10**5000, [-(10**5000)]],
+    ids=["object", "list", "named array", "int", "list of int"],
+)
+def test_value_that_has_no_representation_is_still_named(value: object) -> None:
+    message = checks.refuse("n", "a number", value)
+    assert message.startswith("n must be a number, not ")
+    assert len(message) < 150

@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeAlias, Unpack
+from typing import Any, Final, TypeAlias, Unpack
 from weakref import WeakSet
 
 import anyio
 
 from .. import checks
 from ..errors import Refusal
-from .connection import Connection, Notice
+from .connection import Connection
 from .content.source import Content
 from .cors import CORS, CORSPolicy
 from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
-from .options import StreamKeywords, StreamOptions
+from .options import StreamKeywords, StreamOptions, check_names
 from .serving import check_scope, refuse, serve
 from .session.session import DISCONNECTS
 from .session.writer import ClientGone
@@ -27,14 +27,27 @@ __all__ = ["EventSourceApp", "Handler"]
 
 Handler: TypeAlias = Callable[[Connection], Content | Awaitable[Content]]
 
-KNOWN_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT", "QUERY")
+KNOWN_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT", "QUERY")
 
-BODY_TIMEOUT = 30.0
+BODY_TIMEOUT: Final = 30.0
 """Seconds that a client may take to send the body of its request."""
+
+_OWN_OPTIONS: Final = (
+    "methods",
+    "max_body",
+    "max_connections",
+    "max_connections_per_client",
+    "client_key",
+    "when_full",
+    "cors",
+)
+_CORS_FIELDS: Final = frozenset(
+    {b"access-control-allow-origin", b"access-control-allow-credentials"}
+)
 
 
 class EventSourceApp:
-    """An ASGI application whose every request is answered by ``handler`` with a stream.
+    """An ASGI application that answers every request with the stream that ``handler`` makes.
 
     Serve it, or mount it in any framework under any path. It answers the lifespan protocol when it
     is served by itself.
@@ -42,16 +55,17 @@ class EventSourceApp:
     :param handler: called with the :class:`Connection`: an asynchronous generator function (or a
         synchronous one, which runs in a thread), or a function or coroutine function that returns
         content. It may raise :exc:`Refusal` instead
-    :param methods: the methods that are answered; HEAD comes with GET. Others get a 405
+    :param methods: the methods to answer; HEAD comes with GET. Others get a 405
     :param max_body: the greatest request body to accept, in bytes; a greater one gets a 413
     :param max_connections: the most streams at a time
     :param max_connections_per_client: the most streams at a time of one client
-    :param client_key: tells one client from another; by its address if nothing else is given
-    :param when_full: how one too many is refused: ``"retry"`` sends it a reconnection time, since a
-        browser's ``EventSource`` never comes back after a status other than 200; ``"503"`` says so
-        with that status and ``Retry-After``
-    :param cors: which pages of other origins may read the stream: an origin, several, ``"*"``, or a
-        :class:`CORS` that says more; None: no other page may
+    :param client_key: returns the key under which a client's streams are counted; its address by
+        default
+    :param when_full: the answer to a client for which there is no room: ``"retry"`` sends a
+        reconnection time, since a browser's ``EventSource`` never reconnects after a status other
+        than 200; ``"503"`` sends that status with ``Retry-After``
+    :param cors: the pages of other origins that may read the stream: an origin, several, ``"*"``,
+        or a :class:`CORS` for more choices; None: no such page may
     :param options: see :class:`StreamOptions`
     :raises TypeError: ``handler`` cannot be one, or an option is of the wrong type
     :raises ValueError: a method is unknown, or an option has an impossible value
@@ -70,11 +84,13 @@ class EventSourceApp:
         cors: CORSPolicy | None = None,
         **options: Unpack[StreamKeywords],
     ) -> None:
+        check_names("EventSourceApp", options, _OWN_OPTIONS)
         _check_handler(handler)
         self._handler = handler
         self._methods = _check_methods(methods)
         self._max_body = checks.integer("max_body", max_body, least=0)
         self.options = StreamOptions(**options)
+        _check_cors_headers(cors, self.options)
         self._limits = ConnectionLimits(
             max_connections, max_connections_per_client, client_key, when_full
         )
@@ -92,7 +108,7 @@ class EventSourceApp:
         if loop is not self._loop:
             self._loop = loop
             self._loops.add(loop)
-        connection = Connection(scope, Notice())
+        connection = Connection(scope)
         options = self._options_for(connection)
         try:
             if self._cors is not None and self._cors.is_preflight(connection):
@@ -167,6 +183,13 @@ def _check_handler(handler: Any) -> None:
     except (TypeError, ValueError) as exc:
         wanted = "one argument, the connection"
         raise TypeError(f"handler must take {wanted}, but {handler!r} does not: {exc}") from None
+
+
+def _check_cors_headers(cors: CORSPolicy | None, options: StreamOptions) -> None:
+    """Refuse headers that the policy sets, since browsers refuse a response that has them twice."""
+    for name, _ in options.head:
+        if cors is not None and name in _CORS_FIELDS:
+            raise ValueError(f"headers: {name.decode()!r} must not be set: cors sets it")
 
 
 def _check_methods(methods: Iterable[str]) -> tuple[str, ...]:

@@ -1,22 +1,29 @@
-"""What the request says: headers, query, last event ID; and what the server says of its end."""
+"""A client's request for a stream, and the notice that the server stops."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
-from ..headers import Fields, decoded, header
+from ..headers import Fields, decoded, decoded_utf8, header
 
 __all__ = ["Connection", "Fields", "Notice", "request_name"]
 
+_QUERY_NAMES: Final = frozenset({"lasteventid", "evslasteventid"})
+"""Query parameters that hold a last event ID: lower case, without hyphens and underscores.
+
+Our own is ``last_event_id``. Polyfills of ``EventSource`` append ``lastEventId`` or
+``evs_last_event_id``, and Mercure has ``lastEventID``.
+"""
+
 
 class Notice:
-    """Tells a stream's content that the stream is about to end, because the server stops.
+    """Tells a stream's content that the server stops, so that the stream must end.
 
-    Content that asks has ``shutdown_grace`` seconds for its last events, then it is cancelled;
-    content that never asks is cancelled at once.
+    Content that watches the notice has ``shutdown_grace`` seconds for its last events, and is then
+    cancelled. Content that never asks is cancelled at once.
     """
 
     __slots__ = ("_event", "_given", "_watched")
@@ -27,12 +34,12 @@ class Notice:
         self._event: anyio.Event | None = None
 
     def is_set(self) -> bool:
-        """Return whether the stream is to end."""
+        """Return whether the stream must end."""
         self._watched = True
         return self._given
 
     async def wait(self) -> None:
-        """Wait until the stream is to end."""
+        """Wait until the stream must end."""
         self._watched = True
         if self._event is None:
             self._event = anyio.Event()
@@ -46,7 +53,7 @@ class Notice:
         return self._watched
 
     def give(self) -> None:
-        """Tell everybody who waits for it, and whoever asks from now on."""
+        """Wake every task that waits for the notice, and let later calls return at once."""
         self._given = True
         if self._event is not None:
             self._event.set()
@@ -56,17 +63,18 @@ class Connection:
     """One client's request for an event stream.
 
     :param scope: the ASGI scope (ASGI HTTP 2.3, "HTTP connection scope")
+    :param shutdown: the notice of the stream; a new one by default
     :param body: the request's body
     """
 
     __slots__ = ("_headers", "_query", "body", "scope", "shutdown")
 
-    def __init__(self, scope: Any, shutdown: Notice, body: bytes = b"") -> None:
+    def __init__(self, scope: Any, shutdown: Notice | None = None, body: bytes = b"") -> None:
         self.scope: MutableMapping[str, Any] = scope
         self.body = body
         """The request's body in bytes; empty unless the app allows a method that has one."""
-        self.shutdown = shutdown
-        """The notice that this stream is to end, because the server stops: see :class:`Notice`."""
+        self.shutdown = Notice() if shutdown is None else shutdown
+        """The notice that this stream must end, because the server stops: see :class:`Notice`."""
         self._headers: Fields | None = None
         self._query: Fields | None = None
 
@@ -86,7 +94,7 @@ class Connection:
         if self._query is None:
             from urllib.parse import parse_qsl  # a tenth of the time to import this package
 
-            text = decoded(self.scope.get("query_string", b""))
+            text = decoded_utf8(self.scope.get("query_string", b""))
             self._query = Fields(parse_qsl(text, keep_blank_values=True))
         return self._query
 
@@ -94,15 +102,24 @@ class Connection:
     def last_event_id(self) -> str | None:
         """The ID of the last event that the client has seen, or None at its first connection.
 
-        From the ``Last-Event-ID`` header (WHATWG HTML 9.2.4), else from the query parameter
-        ``last_event_id``, for a page that opens a new ``EventSource`` after an error. It is
-        whatever the client sent: treat it as such.
+        It comes from the ``Last-Event-ID`` header (WHATWG HTML 9.2.4). If that is missing or empty,
+        it comes from the query: from ``last_event_id``, for a page that opens a new ``EventSource``
+        after an error, or from the name that a polyfill uses, such as ``lastEventId``. Of several
+        the last one counts, because clients append theirs.
+
+        A browser encodes the header as UTF-8. Bytes that are not UTF-8 are read as Latin-1, which
+        a ``fetch`` sends. The client chose the text, so do not trust it.
         """
         given = header(self.scope["headers"], b"last-event-id")
-        if given is not None:
-            # The browser encodes it as UTF-8.
-            return given.decode("utf-8", "replace") or None
-        return self.query.get("last_event_id") or None
+        if given:
+            return decoded_utf8(given)
+        if not self.scope.get("query_string"):
+            return None
+        found: list[str] = []
+        for name in self.query:
+            if name.replace("-", "").replace("_", "").lower() in _QUERY_NAMES:
+                found += filter(None, self.query.get_all(name))
+        return found[-1] if found else None
 
     @property
     def method(self) -> str:
@@ -132,7 +149,7 @@ class Connection:
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        """What the lifespan's startup left for requests (ASGI lifespan 2.0, "Lifespan State")."""
+        """The state that the lifespan's startup left (ASGI lifespan 2.0, "Lifespan State")."""
         state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         return state
 
@@ -141,9 +158,9 @@ class Connection:
 
 
 def request_name(connection: Connection) -> str:
-    """Return method and path of the request, for one line of a log.
+    """Return the request's method and path, escaped so that they fit one line of a log.
 
-    The path is decoded, so that a client could write line ends, and so lines, into it.
+    The server has decoded the path, so a client could put line ends into it and forge log lines.
     """
     name = f"{connection.method} {connection.scope.get('path')}"
     return name if name.isprintable() else name.encode("unicode_escape").decode()

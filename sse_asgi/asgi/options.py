@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Final, Self, TypeAlias, TypedDict
 
 from .. import checks
-from ..headers import HeaderFields, Headers, checked_headers
+from ..headers import BODILESS, HeaderFields, Headers, checked_headers
 from ..wire import Compression, Encoder, ServerSentEvent, check_compression, encode_comment
 from .outcome import StreamSummary
 
-__all__ = ["DEFAULT_HEADERS", "Encode", "StreamKeywords", "StreamOptions"]
+__all__ = ["DEFAULT_HEADERS", "Encode", "StreamKeywords", "StreamOptions", "check_names"]
 
 OnClose: TypeAlias = Callable[[StreamSummary], Awaitable[None] | None]
 OnError: TypeAlias = Callable[[Exception], Any]
@@ -19,7 +19,7 @@ Encode: TypeAlias = Callable[[object], bytes]
 Serializer: TypeAlias = Callable[[Any], str | bytes]
 PingMessage: TypeAlias = Callable[[], object]
 
-DEFAULT_HEADERS = (
+DEFAULT_HEADERS: Final = (
     # Exactly this: Chromium gives up on a charset other than UTF-8, and UTF-8 is the only one
     # anyway.
     (b"content-type", b"text/event-stream"),
@@ -114,16 +114,20 @@ class StreamOptions:
     comment: bytes = field(init=False, repr=False, compare=False)
     """The keep-alive."""
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Refuse an unknown option by a message that names the known ones."""
+        check_names(cls.__name__, options)
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
-        if checks.status(self.status) in (204, 304):
+        if checks.status(self.status) in BODILESS:
             rule = "one with a body (RFC 9110, 6.4.1): raise Refusal for another"
             raise ValueError(checks.refuse("status", rule, self.status))
         for name in ("ping", "send_timeout", "max_lifetime"):
             checks.optional_seconds(name, getattr(self, name))
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
             checks.seconds(name, getattr(self, name))
-        if self.farewell_retry is not None:
-            checks.milliseconds_range("farewell_retry", self.farewell_retry)
+        checks.optional_milliseconds_range("farewell_retry", self.farewell_retry)
         checks.flag("ping_always", self.ping_always)
         for name in ("ping_message", "on_close", "on_error"):
             checks.optional_function(name, getattr(self, name))
@@ -148,6 +152,20 @@ class StreamOptions:
         for name, value in fields.items():
             object.__setattr__(options, name, value)
         return options
+
+
+def check_names(owner: str, options: Iterable[str], own: tuple[str, ...] = ()) -> None:
+    """Refuse an option that nobody knows, by a message that names the known ones.
+
+    :param owner: the name of the class that takes the options
+    :param options: the names that the user gave
+    :param own: the options that only this class has
+    :raises TypeError: a name is unknown
+    """
+    known = (*own, *StreamKeywords.__annotations__)
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{owner} has no option {name!r}: its options are {', '.join(known)}")
 
 
 def _head(fields: HeaderFields | None) -> Headers:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, Final
+
+import anyio
 
 from ..errors import Refusal
 from ..headers import Headers
-from .connection import Connection
+from .connection import Connection, request_name
+from .content.source import Given, to_discard, unclosed
 from .loop import LoopState
 from .options import StreamOptions
 from .reconnect import is_done
+from .server.transport import abort_connection
 from .session.coding import negotiate
 from .session.control import MayStop, StreamControl
 from .session.session import ContentMaker, Session
 from .session.writer import ClientGone, ResponseWriter
-from .types import Receive, Send
+from .types import Message, Receive, Send
 
-__all__ = ["check_scope", "refuse", "serve"]
+__all__ = ["check_scope", "discard", "refuse", "serve"]
 
-DENIAL = "websocket.http.response"
+logger = logging.getLogger("sse_asgi")
+
+DENIAL: Final = "websocket.http.response"
 
 
 def check_scope(scope: Any) -> None:
@@ -54,12 +62,15 @@ def serve(
     :param on_open: called with the control of the stream before it begins, if there is one
     :param may_stop: asked before the stream is stopped for a reason; False: it goes on
     """
+    answer: Coroutine[Any, Any, None] | None = None
     if not _takes_response(connection.scope):
-        return _deny(send)
-    if is_done(connection):
-        return refuse(Refusal(204), connection.scope, send, options.head)
-    if connection.method == "HEAD":
-        return _answer_head(options, connection, send)
+        answer = _deny(send)
+    elif is_done(connection):
+        answer = refuse(Refusal(204), connection.scope, send, options.head)
+    elif connection.method.upper() == "HEAD":
+        answer = _answer_head(options, connection, receive, send)
+    if answer is not None:
+        return _answer_without(answer, make, options, connection)
     loop = loop or LoopState.current()
     control = StreamControl(options, connection, receive, send, loop, owner, may_stop)
     if on_open is not None:
@@ -67,12 +78,59 @@ def serve(
     return Session(make, control).run()
 
 
-async def _answer_head(options: StreamOptions, connection: Connection, send: Send) -> None:
+async def discard(make: ContentMaker, options: StreamOptions, connection: Connection) -> None:
+    """Close content that was made for a request which is answered without it.
+
+    A generator begins, as for a client that has left already, so that its ``finally`` blocks run:
+    those may give back a slot that was taken for it.
+    """
+    content = make.take() if isinstance(make, Given) else None
+    if not unclosed(content, content):
+        return
+    options = options.derived(on_close=None, on_error=None, compression=None)
+    loop = LoopState.current()
+    control = StreamControl(options, connection, _receive_disconnect, _send_nothing, loop)
+    control.writer.close()
+    if isinstance(content, AsyncGeneratorType | GeneratorType):
+        await Session(lambda connection: to_discard(content), control).run()
+    else:
+        await Session(lambda connection: content, control).discard()
+
+
+async def _answer_without(
+    answer: Coroutine[Any, Any, None],
+    make: ContentMaker,
+    options: StreamOptions,
+    connection: Connection,
+) -> None:
+    try:
+        await answer
+    finally:
+        try:
+            await discard(make, options, connection)
+        except Exception:
+            name = request_name(connection)
+            logger.exception("%s: content that was not streamed failed to close", name)
+
+
+async def _receive_disconnect() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _send_nothing(message: Message) -> None:
+    raise OSError("nobody listens")
+
+
+async def _answer_head(
+    options: StreamOptions, connection: Connection, receive: Receive, send: Send
+) -> None:
     """Send the head alone: granian and daphne would send a body, other servers never end."""
     headers, _ = negotiate(options, connection)
     response = ResponseWriter(send, monotonic, status=options.status, headers=headers)
-    with suppress(ClientGone):
+    with anyio.move_on_after(options.send_timeout) as limit, suppress(ClientGone):
         await response.write(b"", last=True)
+    if limit.cancelled_caught:
+        abort_connection(send, receive, connection.scope)
 
 
 async def refuse(refusal: Refusal, scope: Any, send: Send, headers: Headers) -> None:

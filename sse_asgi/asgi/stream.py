@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
-from .connection import Connection, Notice
+from .connection import Connection
 from .content.source import Content, ContentSource, content_factory
 from .loop import LoopState
-from .options import StreamKeywords, StreamOptions
+from .options import StreamKeywords, StreamOptions, check_names
 from .serving import check_scope, serve
 from .types import Receive, Send
 
-__all__ = [
-    "EventStream",
-]
+__all__ = ["EventStream"]
 
-DEFAULTS = StreamOptions()
+_DEFAULTS: Final = StreamOptions()
 
 
 class EventStream:
-    """Streams ``content`` as server-sent events to whoever calls it: an ASGI application.
+    """Streams ``content`` as server-sent events: an ASGI application.
 
-    Serve it as it is, mount it, or return it from whatever awaits ASGI callables. Give a generator
-    function, called with the :class:`Connection` if it takes an argument, to serve many
-    connections; an iterator serves one.
+    Serve it as it is, mount it, or return it to a framework that awaits ASGI callables. To serve
+    many connections give a function that makes content; it is called with the :class:`Connection`
+    if it takes an argument. An iterator serves one connection.
 
-    The items of the content are sent as they come: a ``str`` is an event's data; a ``dict`` holds
-    the fields of a :class:`ServerSentEvent`; ``bytes`` are a complete block, sent as it is;
-    anything else is JSON data. Synchronous iterables run in a thread.
+    Each item of the content is sent at once: a ``str`` is an event's data, a ``dict`` holds the
+    fields of a :class:`ServerSentEvent`, ``bytes`` are a complete block, and any other item is JSON
+    data. Synchronous iterables run in a thread.
 
     :param content: asynchronous or synchronous iterable, generator function, or anyio receive
         stream
@@ -39,12 +37,13 @@ class EventStream:
 
     def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
         self._make: Callable[[Connection], Content] = content_factory(content)
-        self.options = StreamOptions(**options) if options else DEFAULTS
+        check_names("EventStream", options)
+        self.options = StreamOptions(**options) if options else _DEFAULTS
         self._loop: LoopState | None = None
 
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         check_scope(scope)
         self._loop = loop = LoopState.current(self._loop)
-        connection = Connection(scope, Notice())
+        connection = Connection(scope)
         await serve(self._make, self.options, connection, receive, send, self, loop=loop)

@@ -66,7 +66,6 @@ class Hub:
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
         self.history = backend.history
-        self.history.is_wanted = not backend.needs_run
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)
@@ -159,6 +158,7 @@ class Hub:
         checks.optional_function("keep_latest", keep_latest)
         checks.choice("on_gap", on_gap, get_args(OnGap))
         self._service.check_process()
+        self._follow()
         selection = Selection(frozenset(topics), filter, keep_latest, copy_context())
         return Subscription(self._reader, self._feeds_here, selection, last_event_id, on_gap)
 
@@ -168,9 +168,15 @@ class Hub:
         Rendered into a page, it is what the page's stream begins after
         (``?last_event_id=...``), so that nothing falls between the two.
         """
-        self.history.want()
+        self._follow()
         position = self.history.position
         return None if position is None else str(position)
+
+    def _follow(self) -> None:
+        """Tell the backend that this process reads, and does not only publish."""
+        follow = getattr(self.backend, "follow", None)
+        if follow is not None:
+            follow()
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -180,10 +186,10 @@ class Hub:
         A backend that fails for good ends the block with its exception.
         """
         async with AsyncExitStack() as stack:
-            self.history.want()
             if self.backend.needs_run:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 stack.callback(tasks.cancel_scope.cancel)
+                self._follow()
                 self._service.start()
                 tasks.start_soon(self._failures.get().raise_first)
             self._blocks.setdefault(anyio.get_current_task().id, []).append(stack.pop_all())
@@ -243,7 +249,6 @@ class Hub:
     def _feeds_here(self) -> LoopFeeds:
         """Return the feeds of the running event loop."""
         if self.backend.needs_run:
-            self.history.want()
             self._service.start()
         return self._feeds.get()
 
@@ -253,14 +258,11 @@ class Hub:
     # -- looking -----------------------------------------------------------------------------------
 
     def health(self) -> float:
-        """Return the seconds since the log was last heard of.
-
-        It is 0 for a log in memory, and in a process that only publishes.
+        """Return the seconds since the log was last heard of; 0 for a log in memory.
 
         A backend hears of its log every few seconds even when nothing is published.
         """
-        follows = self.backend.needs_run and self.history.is_wanted
-        return self.history.silence if follows else 0.0
+        return self.history.silence if self.backend.needs_run else 0.0
 
     def snapshot(self) -> HubSnapshot:
         """Return what this process knows of the hub, as plain data for metrics."""

@@ -44,9 +44,10 @@ class Subscription(AsyncIterator[EncodedBatch]):
         "_cursor",
         "_ended",
         "_feeds",
+        "_is_claimed",
         "_is_live",
-        "_is_read",
         "_reader",
+        "_ready",
         "_replay",
         "_selection",
     )
@@ -69,7 +70,8 @@ class Subscription(AsyncIterator[EncodedBatch]):
         )
         self._is_live = False
         """Whether it has caught up once, so that its marks tell it everything."""
-        self._is_read = False
+        self._ready: anyio.Event | None = None
+        self._is_claimed = False
         self._ended = False
 
     @property
@@ -78,6 +80,17 @@ class Subscription(AsyncIterator[EncodedBatch]):
         return self._cursor.topics
 
     # -- as ready content --------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Take the subscription as the content of one stream.
+
+        :raises RuntimeError: it is the content of another stream
+        """
+        if self._is_claimed:
+            raise RuntimeError(
+                "the subscription is the content of another stream: subscribe for each connection"
+            )
+        self._is_claimed = True
 
     def take(self) -> EncodedBatch | None:
         """Return all that is ready, joined, about 64 KiB of it; None when nothing is ready yet.
@@ -125,7 +138,8 @@ class Subscription(AsyncIterator[EncodedBatch]):
         if replay.is_asking or not replay.has_begun:
             return False
         is_elsewhere = replay.epoch != history.epoch or history.failure is not None
-        return is_elsewhere or not self._is_live or self._cursor.feed is not None
+        has_news = self._cursor.feed is not None or self._cursor.is_stale
+        return is_elsewhere or not self._is_live or has_news
 
     async def aclose(self) -> None:
         """End the subscription; in any event loop, also while its stream waits."""
@@ -146,25 +160,17 @@ class Subscription(AsyncIterator[EncodedBatch]):
         return self
 
     async def __anext__(self) -> EncodedBatch:
-        if self._is_read:
-            raise RuntimeError("another task reads this subscription: subscribe once for each")
-        self._is_read = True
-        try:
-            while True:
-                try:
-                    batch = self.take()
-                except EndOfStream:
-                    raise StopAsyncIteration from None
-                if batch is not None:
-                    return batch
-                ready = anyio.Event()
-                self.when_ready(ready.set)
-                try:
-                    await ready.wait()
-                finally:
-                    self.when_ready(None)
-        finally:
-            self._is_read = False
+        while True:
+            try:
+                batch = self.take()
+            except EndOfStream:
+                raise StopAsyncIteration from None
+            if batch is not None:
+                return batch
+            if self._ready is None or self._ready.is_set():
+                self._ready = anyio.Event()
+                self.when_ready(self._ready.set)
+            await self._ready.wait()  # with any other task that waits for the same subscription
 
     # ----------------------------------------------------------------------------------------------
 
@@ -247,6 +253,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
         self._move(last, page)
         if batch is not None:
             self._cursor.sent = chosen[batch.events - 1].sequence
+            self._cursor.is_stale = False
         elif self._is_live and self._cursor.feed is None and self._selection.has_collected:
             return self._send_latest()
         return batch
@@ -268,7 +275,6 @@ class Subscription(AsyncIterator[EncodedBatch]):
                 self._cursor.at = last
             else:
                 self._cursor.move(last)
-            self._cursor.is_stale = False
 
     @property
     def backlog(self) -> int:

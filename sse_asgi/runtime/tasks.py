@@ -6,20 +6,19 @@ asyncio that group would be most of a connection's cost, and its cancellation is
 task beside ours and one :meth:`asyncio.Task.cancel`: the content's clean-up may wait, for a bounded
 time.
 
-A plain cancellation does not know anyio's shields, which content relies on for a transaction, and
-anyio itself for ``to_thread.run_sync``. So an interruption waits until the task has left them.
+A plain cancellation does not know anyio's scopes (see :mod:`.scopes`). So an interruption waits
+until the task has left their shields, and cancels the other tasks in them first.
 """
 
 from __future__ import annotations
 
-import sys
 from asyncio import CancelledError, Task, current_task, sleep, wait
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import ref
 
 import anyio
+
+from .scopes import innermost_scope, is_shielded, tasks_within
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -29,7 +28,6 @@ __all__ = [
     "AsyncioTaskPair",
     "Main",
     "TaskPair",
-    "in_context",
     "uncalled_for",
 ]
 
@@ -140,7 +138,7 @@ class AsyncioTaskPair:
         self._cancelling = task.cancelling()
         self._task = task
         self._alone = True
-        self._outer = _anyio_scope(task)
+        self._outer = innermost_scope(task)
         if self._early:
             self.interrupt()
         try:
@@ -170,9 +168,11 @@ class AsyncioTaskPair:
         task = self._task
         if task is None:
             self._early = True
-        elif not pierce and _is_shielded(task, self._outer):
+        elif not pierce and is_shielded(task, self._outer):
             self._try_again(task)
         else:
+            for other in tasks_within(task, self._outer):
+                other.cancel()
             self._interrupts += 1
             task.cancel()
 
@@ -221,33 +221,6 @@ async def _end(task: Task[None]) -> None:
         await wait((task,), timeout=1)
 
 
-# -- anyio's scopes on asyncio, read and never changed ---------------------------------------------
-
-
-def _anyio_scope(task: Task[Any]) -> Any:
-    """Return the innermost anyio scope in which ``task`` is, or None."""
-    backend = sys.modules.get("anyio._backends._asyncio")
-    try:
-        # As a lookup in the mapping itself, which is weak, at a third of the cost.
-        state = backend._task_states.data.get(ref(task))  # type: ignore[union-attr]
-        return None if state is None else state.cancel_scope
-    except AttributeError:  # another anyio: then shields are pierced
-        return None
-
-
-def _is_shielded(task: Task[Any], outer: object) -> bool:
-    """Tell whether ``task`` is in a shielded anyio scope within ``outer``."""
-    scope = _anyio_scope(task)
-    while scope is not None and scope is not outer:
-        if scope.shield:
-            return True
-        scope = getattr(scope, "_parent_scope", None)
-    return False
-
-
-# -- stray cancellations ---------------------------------------------------------------------------
-
-
 def uncalled_for(error: BaseException) -> BaseException:
     """Return the error that stands for ``error``: a cancellation that nobody asked for is one."""
     if not isinstance(error, CancelledError):
@@ -255,39 +228,3 @@ def uncalled_for(error: BaseException) -> BaseException:
     stray = RuntimeError("the content raised CancelledError although nobody cancelled it")
     stray.__cause__ = error
     return stray
-
-
-# -- the context of a request ----------------------------------------------------------------------
-
-
-class _InContext:
-    """Awaits a coroutine, each step of which runs in a context that is not the task's."""
-
-    __slots__ = ("_context", "_coroutine")
-
-    def __init__(self, context: Context, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._context = context
-        self._coroutine = coroutine
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        run, coroutine = self._context.run, self._coroutine
-        try:
-            waits_for = run(coroutine.send, None)
-            while True:
-                try:
-                    value = yield waits_for
-                except BaseException as exc:
-                    waits_for = run(coroutine.throw, exc)
-                else:
-                    waits_for = run(coroutine.send, value)
-        except StopIteration as done:
-            return done.value
-
-
-def in_context(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return an awaitable that runs ``coroutine`` in ``context``, or just as it is without one.
-
-    A task that works for many requests does the work of each in that request's context, where its
-    ID, its trace and its user are.
-    """
-    return coroutine if context is None else _InContext(context, coroutine)

@@ -197,15 +197,18 @@ async def test_disconnect_calls_the_handler_closes_the_content_and_runs_the_back
     assert content.is_closed
 
 
-async def test_head_runs_the_background_and_neither_content_nor_sender() -> None:
+async def test_head_runs_the_background_and_no_sender_and_closes_the_content() -> None:
     heard: list[str] = []
 
     async def sender() -> None:
         heard.append("sender")
 
     def content() -> Any:
-        heard.append("content")
-        yield
+        try:
+            yield
+            heard.append("content")
+        finally:
+            heard.append("closed")
 
     make = lambda: EventSourceResponse(  # noqa: E731
         content(),
@@ -213,7 +216,7 @@ async def test_head_runs_the_background_and_neither_content_nor_sender() -> None
         background=BackgroundTask(heard.append, "background"),
     )
     assert await body_of(make, method="HEAD") == b""
-    assert heard == ["background"]
+    assert heard == ["closed", "background"]
 
 
 async def test_data_sender_fills_the_receive_stream_that_is_the_content() -> None:

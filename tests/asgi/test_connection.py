@@ -62,6 +62,17 @@ def test_query_is_decoded(query: bytes, expected: dict[str, list[str]]) -> None:
     assert {name: fields.get_all(name) for name in fields} == expected
 
 
+def test_raw_utf8_in_the_query_is_read_as_utf8() -> None:
+    assert dict(connection_of(query_string="q=☃".encode()).query) == {"q": "☃"}
+
+
+def test_connection_has_a_notice_by_default() -> None:
+    first, second = Connection(http_scope()), Connection(http_scope(), body=b"x")
+    assert first.shutdown is not second.shutdown
+    assert not first.shutdown.is_set()
+    assert second.body == b"x"
+
+
 def test_query_may_be_missing_from_the_scope() -> None:
     scope = http_scope()
     del scope["query_string"]
@@ -76,17 +87,38 @@ def test_query_may_be_missing_from_the_scope() -> None:
         (None, b"last_event_id=8", "8"),
         (b"7", b"last_event_id=8", "7"),
         (b"", b"", None),
+        (b"", b"last_event_id=8", "8"),
+        ("7", b"last_event_id=8", "7"),
+        ("☃", b"", "☃"),
         (None, b"last_event_id=", None),
+        (None, b"last_event_id=&lastEventId=9", "9"),
+        (None, b"last_event_id=8&lastEventId=9", "9"),
+        (None, b"lastEventId=9&lastEventId=", "9"),
+        (None, b"lastEventId=9", "9"),
+        (None, b"lastEventID=9", "9"),
+        (None, b"last-event-id=9", "9"),
+        (None, b"Last-Event-ID=9", "9"),
+        (None, b"evs_preamble=1&evs_last_event_id=9", "9"),
+        (None, b"event_id=9", None),
         ("ž☃".encode(), b"", "ž☃"),
-        (b"\xff", b"", "\ufffd"),
+        (b"\xff", b"", "\xff"),
+        ("caf\xe9-7".encode("latin-1"), b"", "caf\xe9-7"),
         (None, b"last_event_id=%E2%98%83", "☃"),
+        (None, b"last_event_id=%FF", "\ufffd"),
+        (None, "last_event_id=☃".encode(), "☃"),
+        (None, b"last_event_id=\xe9", "\xe9"),
+        (None, "last_event_id=☃", "☃"),
+        (None, "last_event_id=%E2%98%83", "☃"),
+        (None, "", None),
     ],
 )
 def test_last_event_id_comes_from_the_header_or_the_query(
-    header: bytes | None, query: bytes, expected: str | None
+    header: bytes | str | None, query: bytes | str, expected: str | None
 ) -> None:
-    headers = [(b"accept", b"*/*")]
-    if header is not None:
+    headers: list[Any] = [(b"accept", b"*/*")]
+    if isinstance(header, str):
+        headers.append(("Last-Event-ID", header))  # as test clients and bridges do
+    elif header is not None:
         headers.append((b"last-event-id", header))
     assert connection_of(headers=headers, query_string=query).last_event_id == expected
 

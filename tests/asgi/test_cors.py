@@ -204,3 +204,11 @@ async def test_parameters_are_checked() -> None:
             CORS(**parameters)
     assert CORS("http://localhost:5173")
     assert CORS("http://[::1]:8000")
+
+
+@pytest.mark.anyio
+async def test_header_that_the_policy_sets_is_refused() -> None:
+    headers = {"Access-Control-Allow-Origin": "*"}
+    with pytest.raises(ValueError, match="'access-control-allow-origin' must not be set: cors"):
+        EventSourceApp(lambda connection: ["a"], headers=headers, cors="https://a.example")
+    EventSourceApp(lambda connection: ["a"], headers=headers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import inspect
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import pytest
 
 from sse_asgi import EventSourceApp, EventStream, StreamOptions
-from sse_asgi.asgi import Connection
+from sse_asgi.asgi import Connection, StreamKeywords
 
 SECONDS = ("ping", "send_timeout", "max_lifetime")
 SECONDS_FROM_ZERO = ("start_timeout", "shutdown_grace", "cleanup_timeout")
@@ -198,3 +201,38 @@ def test_options_are_those_of_the_documentation_by_default() -> None:
 def test_options_cannot_be_changed_afterwards() -> None:
     with pytest.raises(AttributeError):
         StreamOptions().ping = 5  # type: ignore[misc]
+
+
+OWNERS: list[tuple[Any, str]] = [
+    (lambda **options: EventStream(["a"], **options), "EventStream has no option 'pings'"),
+    (
+        lambda **options: EventSourceApp(lambda connection: ["a"], **options),
+        "EventSourceApp has no option 'pings': its options are methods, max_body, ",
+    ),
+    (StreamOptions, "StreamOptions has no option 'pings': its options are status, headers, ping,"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), OWNERS, ids=[row[1][:12] for row in OWNERS])
+def test_unknown_option_is_refused_by_a_message_that_names_the_known(
+    make: Any, message: str
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        make(ping=5, pings=5)
+    assert message in str(raised.value)
+    assert "cleanup_timeout" in str(raised.value)
+
+
+def test_options_that_are_named_to_users_are_all_and_no_others() -> None:
+    fields = {field.name for field in dataclasses.fields(StreamOptions) if field.init}
+    assert set(StreamKeywords.__annotations__) == fields
+    taken = set(inspect.signature(EventSourceApp).parameters) - {"handler", "options"}
+    with pytest.raises(TypeError) as raised:
+        EventSourceApp(lambda connection: ["a"], pings=5)  # type: ignore[call-arg]
+    named = str(raised.value).partition("options are ")[2].split(", ")
+    assert set(named) == fields | taken
+
+
+def test_options_can_be_copied_and_pickled() -> None:
+    options = StreamOptions(ping=5, status=202)
+    assert copy.copy(options) == dataclasses.replace(options) == options

@@ -43,8 +43,9 @@ async def test_impossible_times_are_refused(retry: Any) -> None:
 
 @pytest.mark.parametrize("retry", ["1000", None, True, (1, 2.5)])
 async def test_what_is_no_time_is_refused(retry: Any) -> None:
-    with pytest.raises(TypeError, match="retry"):
+    with pytest.raises(TypeError, match="retry") as raised:
         busy(retry=retry)
+    assert str(raised.value).endswith(f"(milliseconds), not {retry!r}")
 
 
 def finite(connection: Connection) -> list[Any]:
@@ -73,7 +74,11 @@ async def test_done_is_an_event_with_the_mark_that_ends_a_stream() -> None:
     "request_fields",
     [
         {"headers": [(b"last-event-id", DONE_ID.encode())]},
+        {"headers": [("Last-Event-ID", DONE_ID)]},
+        {"headers": [(b"last-event-id", b"")], "query_string": b"last_event_id=sse-asgi:done"},
         {"query_string": b"a=b&last_event_id=" + DONE_ID.encode()},
+        {"query_string": "last_event_id=" + DONE_ID},
+        {"query_string": b"lastEventId=" + DONE_ID.encode()},
         {"query_string": b"last_event_id=sse-asgi%3Adone"},
     ],
 )
@@ -96,6 +101,7 @@ async def test_client_that_has_seen_the_mark_is_stopped_and_the_content_never_as
             "query_string": b"last_event_id=" + DONE_ID.encode(),
         },
         {"query_string": b"other=" + DONE_ID.encode()},
+        {"query_string": "other=" + DONE_ID},
         {"query_string": b"last_event_id=done"},
     ],
 )

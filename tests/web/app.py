@@ -102,7 +102,7 @@ class WebApp(LiveApp):
         """Stream what the test tells without this library, and without its headers."""
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        connection = Connection({"query_string": f"key={key}".encode()}, None)  # type: ignore[arg-type]
+        connection = Connection({"query_string": f"key={key}".encode()})
         async for text in self.steered(connection):
             body = f"data: {text}\n\n".encode()
             await send({"type": "http.response.body", "body": body, "more_body": True})

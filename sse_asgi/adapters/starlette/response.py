@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import CloseReason, Connection, Notice, StreamOptions
-from ...asgi.content.source import check_content
+from ...asgi.content.source import Given, check_content
 from ...asgi.serving import check_scope, serve
 from ...asgi.session.control import StreamControl
 from ...errors import SendTimeout
@@ -177,7 +177,7 @@ class EventSourceResponse(Response):
 
     async def _serve(self, connection: Connection, receive: Receive, send: Send) -> None:
         serving = serve(
-            lambda connection: self.body_iterator,
+            Given(self.body_iterator),
             self._options(),
             connection,
             receive,

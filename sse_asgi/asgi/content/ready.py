@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 if TYPE_CHECKING:
     from ...wire import EncodedBatch
 
-__all__ = ["ReadyContent", "is_ready_content"]
+__all__ = ["ReadyContent", "claim_content", "is_ready_content"]
 
 
 class ReadyContent(Protocol):
     """Content that says when it has something, and then gives all of it at once.
 
-    Its streams need no task that waits for it: one for all of the event loop's streams (see
-    :class:`~.pump.Pump`) sends what is ready. All three are called in the event loop. It is an
-    asynchronous iterator, too, for whoever knows nothing of this.
+    Streams of such content need no waiting task each: one :class:`~.pump.Pump` per event loop
+    sends what is ready. All methods are called in the event loop. It must also be an asynchronous
+    iterator, for callers that do not use the pump.
+
+    Content that is for one stream may have a method ``claim()``, which is called before all others
+    and raises :exc:`RuntimeError` from its second call on.
     """
 
     def take(self) -> EncodedBatch | None:
@@ -39,3 +42,13 @@ class ReadyContent(Protocol):
 def is_ready_content(content: object) -> TypeGuard[ReadyContent]:
     """Tell whether ``content`` has what :class:`ReadyContent` asks for."""
     return hasattr(content, "when_ready") and hasattr(content, "take")
+
+
+def claim_content(content: ReadyContent) -> None:
+    """Claim the content for one stream.
+
+    :raises RuntimeError: another stream has claimed it
+    """
+    claim = getattr(content, "claim", None)
+    if claim is not None:
+        claim()

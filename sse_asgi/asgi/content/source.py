@@ -7,11 +7,13 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
 )
-from types import AsyncGeneratorType
+from contextlib import closing
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from anyio import EndOfStream, WouldBlock
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Content",
     "ContentSource",
+    "Given",
+    "GivenOnce",
     "check_content",
     "close_content",
     "content_factory",
     "open_content",
     "required_parameters",
+    "to_discard",
     "unclosed",
 ]
 
@@ -72,7 +77,7 @@ def content_factory(source: ContentSource) -> Callable[[Connection], Content]:
     """
     content: Any = source
     if isinstance(content, (AsyncIterator, Iterator)):
-        return _Once(content)
+        return GivenOnce(content)
     if inspect.isasyncgenfunction(content) or inspect.isgeneratorfunction(content):
         wanted = min(required_parameters(content), 1)
         try:
@@ -85,24 +90,57 @@ def content_factory(source: ContentSource) -> Callable[[Connection], Content]:
     if inspect.isroutine(content):
         raise TypeError(f"content must be {EXPECTED}; {content!r} has no 'yield'")
     check_content(content)
-    return lambda connection: content
+    return Given(content)
 
 
-class _Once:
-    """Gives an iterator to the first connection only: for a second one nothing would be left."""
+class Given:
+    """Gives each connection the same iterable."""
 
     __slots__ = ("_content",)
 
     def __init__(self, content: Content) -> None:
         self._content: Content | None = content
 
-    def __call__(self, connection: Connection) -> Content:
-        content, self._content = self._content, None
+    def __call__(self, connection: Connection) -> Any:
+        return self._content
+
+    def take(self) -> Content | None:
+        """Return the content for which a request has no use, so that somebody must close it."""
+        return self._content
+
+
+class GivenOnce(Given):
+    """Gives an iterator to the first connection only: for a second one nothing would be left."""
+
+    __slots__ = ()
+
+    def __call__(self, connection: Connection) -> Any:
+        content = self.take()
         if content is None:
             raise RuntimeError(
                 "the content was streamed already: a generator function serves many connections"
             )
         return content
+
+    def take(self) -> Content | None:
+        content, self._content = self._content, None
+        return content
+
+
+def to_discard(content: Any) -> Any:
+    """Return content that stands for ``content`` and ends with its first item, or before.
+
+    Closing a generator that has not begun runs none of its code, so that it could not give back
+    the things that were taken for it. It has to begin, and is then closed like any other.
+    """
+    return _first_item(content) if isinstance(content, GeneratorType) else content
+
+
+def _first_item(content: Generator[object, Any, Any]) -> Iterator[object]:
+    with closing(content):
+        for item in content:
+            yield item
+            return
 
 
 def required_parameters(function: Callable[..., object]) -> int:

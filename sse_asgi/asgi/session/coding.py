@@ -21,9 +21,8 @@ def negotiate(options: StreamOptions, connection: Connection) -> tuple[Headers, 
     headers = options.head.copy()
     if any(name == b"content-encoding" for name, _ in headers):
         return headers, None
-    fields = connection.scope["headers"]
-    accepted = b",".join(value for name, value in fields if name == b"accept-encoding")
-    compressor = new_compressor(options.compression, accepted.decode("latin-1"))
+    accepted = ",".join(connection.headers.get_all("accept-encoding"))
+    compressor = new_compressor(options.compression, accepted)
     _vary(headers)
     if compressor is not None:
         headers.append((b"content-encoding", compressor.coding.encode()))

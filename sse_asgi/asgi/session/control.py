@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
+from ...runtime.context import in_context, own_context
 from ...runtime.eventloop import is_cancellation, this_task
-from ...runtime.tasks import Main, in_context
+from ...runtime.tasks import Main
 from ..connection import request_name
 from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
@@ -207,8 +207,7 @@ class StreamControl:
             return
         now = self.loop.clock.now()
         self.deadlines = deadlines = Deadlines(self.options, self.began)
-        context = copy_context()
-        self._context = context if len(context) else None
+        self._context = own_context()
         when, to_act = self.look(now)
         self.loop.timers.add(self, now if to_act else when)
         if self.outcome.stopping is not CloseReason.COMPLETED:

@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from ...runtime.tasks import uncalled_for
 from ..connection import Connection
-from ..content.ready import is_ready_content
+from ..content.ready import claim_content, is_ready_content
 from ..content.source import check_content, close_content, open_content, unclosed
 from ..outcome import CloseReason
 from .control import StreamControl
@@ -75,6 +75,19 @@ class Session:
             if control.options.on_close is not None:
                 await report(control.options, control.summary(), control.connection)
         error = outcome.unhandled
+        if error is not None:
+            raise error
+
+    async def discard(self) -> None:
+        """Close the content without asking it for anything."""
+        control = self.control
+        control.loop.watch(control)
+        try:
+            self._content = self._make(control.connection)
+            await control.tasks.run(self._close_content)
+        finally:
+            control.close()
+        error = control.outcome.unhandled
         if error is not None:
             raise error
 
@@ -138,7 +151,8 @@ class Session:
             has to wait
         """
         control = self.control
-        self._content = None
+        self._content = None  # if another stream has claimed it, it is not ours to close
+        claim_content(content)
         self._items = delivery = Delivery(
             content, control.writer, control.loop.pump, control.options.first, control.content_ended
         )

@@ -45,6 +45,9 @@ EVENTS_PER_TURN: Final = 256
 """
 
 
+PIECE: Final = 131_072
+"""Bytes of a message at most. A server that waits for a slow client holds one message of it."""
+
 EVENTS_PER_LOOK: Final = 32
 """Look after this many events whether the task goes on although it was cancelled..."""
 
@@ -94,6 +97,7 @@ class ResponseWriter:
         "_compressor",
         "_freed",
         "_headers",
+        "_is_broken",
         "_is_open",
         "_is_torn",
         "_now",
@@ -124,6 +128,8 @@ class ResponseWriter:
         self._headers: Headers | None = headers
         self._compressor = compressor
         self._is_torn = False
+        self._is_broken = False
+        """A block was cut short between two of its pieces: only the final body may follow."""
         self.state = _HEAD
         self._is_open = False
         """The content may go straight to ``send``: the state is OPEN, and nothing is compressed."""
@@ -178,7 +184,8 @@ class ResponseWriter:
                     body, count = item.body, item.events
                 else:
                     body, count = encode(item), 1
-                if self._is_open:
+                length = len(body)
+                if self._is_open and length <= PIECE:
                     # As in write(): calling it would cost a third of the event.
                     self.busy = True
                     self.since = now()
@@ -192,7 +199,7 @@ class ResponseWriter:
                         raise
                     finally:
                         self.busy = False
-                    size += len(body)
+                    size += length
                 else:
                     isolated = is_isolated(item, body)
                     if first and self._headers is not None:
@@ -279,10 +286,7 @@ class ResponseWriter:
             if body:
                 if self._compressor is not None:
                     body = self._coded(self._compressor, body, isolated=isolated)
-                self._is_torn = True
-                await self.send({"type": self._body, "body": body, "more_body": True})
-                self._is_torn = False
-                self.bytes += len(body)
+                await self._send(body)
             if last:
                 self.state = _FINAL
                 end = b"" if self._compressor is None else self._compressor.finish()
@@ -294,6 +298,25 @@ class ResponseWriter:
         finally:
             self._leave(headers)
         return True
+
+    async def _send(self, body: bytes) -> None:
+        """Send a body; a large one in pieces, of which the server holds one for each client."""
+        if self._is_broken:
+            return  # the body would become a part of the event that was cut in two
+        self._is_torn = True
+        if len(body) <= PIECE:
+            self.since = self._now()
+            await self.send({"type": self._body, "body": body, "more_body": True})
+            self.bytes += len(body)
+        else:
+            for start in range(0, len(body), PIECE):
+                piece = body[start : start + PIECE]
+                self.since = self._now()
+                await self.send({"type": self._body, "body": piece, "more_body": True})
+                self.bytes += len(piece)
+                self._is_broken = True
+            self._is_broken = False
+        self._is_torn = False
 
     def _leave(self, headers: Headers | None) -> None:
         """Let others write, as far as the state allows.

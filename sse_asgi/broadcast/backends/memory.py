@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import count
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -40,15 +41,15 @@ class MemoryBackend:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.history = History(max_events=max_events, max_bytes=max_bytes, max_age=max_age, now=now)
-        self._max_bytes = max_bytes
         self._now = now
         self._begin()
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._publisher: int | None = None
         self._tokens: OrderedDict[str, tuple[Position, float]] = OrderedDict()
         self._epoch = new_epoch()
+        self._sequences = count(1)
+        self._left: deque[Entry] = deque()
         self.history.begin(self._epoch, 0, 0)
 
     async def run(self) -> None:
@@ -61,35 +62,38 @@ class MemoryBackend:
     def publish_nowait(self, topic: str, block: bytes, token: str | None) -> Position:
         """Append an encoded event and return its position; from any thread, without waiting.
 
-        :raises ValueError: the event is larger than ``max_bytes``
-        :raises RuntimeError: a signal handler publishes while its thread is publishing
+        A signal handler may publish while its own thread is publishing. Its event then has its
+        position at once, and its place in the log as soon as the thread goes on.
         """
         if self._process != os.getpid():
-            self._fork()
-        if self._publisher == threading.get_ident():
-            raise RuntimeError(
-                "this thread is publishing already: in a signal handler, have the event loop"
-                " publish (call_soon_threadsafe), or another thread"
-            )
-        with self.history.lock:
-            self._publisher = threading.get_ident()
-            try:
-                return self._append(topic, block, token)
-            finally:
-                self._publisher = None
+            self.after_fork()
+        lock = self.history.lock
+        if lock.is_ours:
+            known = None if token is None else self._tokens.get(token)
+            if known is not None:
+                return known[0]
+            entry = self._entry(topic, block, token)
+            self._left.append(entry)
+            lock.afterwards(self._append_left)
+            return entry.position
+        with lock:
+            if token is not None and (position := self._known(token)) is not None:
+                return position
+            entry = self._entry(topic, block, token)
+            self._append_left(entry.sequence)
+            self.history.append_locked(entry)
+        return entry.position
 
-    def _append(self, topic: str, block: bytes, token: str | None) -> Position:
-        history = self.history
-        if token is not None and (known := self._known(token)) is not None:
-            return known
-        entry = Entry(Position(self._epoch, history.tip + 1), topic, block)
-        if len(entry.block) > self._max_bytes:
-            size = len(entry.block)
-            raise ValueError(f"the event has {size} bytes, more than max_bytes={self._max_bytes}")
-        history.append_locked(entry)
+    def _entry(self, topic: str, block: bytes, token: str | None) -> Entry:
+        entry = Entry(Position(self._epoch, next(self._sequences)), topic, block)
         if token is not None:
             self._tokens[token] = entry.position, self._now()
-        return entry.position
+        return entry
+
+    def _append_left(self, before: float = inf) -> None:
+        """Append the entries that signal handlers have left, as far as it is their turn."""
+        while self._left and self._left[0].sequence < before:
+            self.history.append_locked(self._left.popleft())
 
     def _known(self, token: str) -> Position | None:
         oldest = self._now() - _TOKEN_AGE
@@ -102,8 +106,8 @@ class MemoryBackend:
         known = tokens.get(token)
         return None if known is None else known[0]
 
-    def _fork(self) -> None:
-        """Begin a log of its own in a forked process: the parent's goes another way from here."""
+    def after_fork(self) -> None:
+        """Begin another log in a forked process: the parent's goes another way from here."""
         self.history.after_fork()
         self._begin()
 

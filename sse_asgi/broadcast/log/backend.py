@@ -26,8 +26,13 @@ class Page(NamedTuple):
 class Backend(Protocol):
     """Keeps one ordered log. Every process that opens the same log sees the same entries in it.
 
-    One backend belongs to one hub. It appends what the log holds to :attr:`history`, from where the
-    hub's subscribers read, and never to two histories.
+    One backend belongs to one hub. It appends the entries of the log to :attr:`history`, from where
+    the hub's subscribers read, and never to two histories.
+
+    A backend may have two more methods. ``follow()`` is called, in any thread, when somebody reads
+    for the first time: until then the process only publishes, and :meth:`run` need not keep the
+    history. ``after_fork()`` is called in a forked process before anything else; without it, the
+    history only lets go of the parent's subscribers.
     """
 
     history: History

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from time import monotonic
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ... import checks
 from .entry import Entry, Position
+from .lock import HandlerSafeLock
 from .topics import TopicIndex
 
 __all__ = ["History", "View"]
@@ -61,7 +60,7 @@ class History:
             checks.integer("max_bytes", max_bytes, least=1),
             checks.optional_seconds("max_age", max_age, none="no limit"),
         )
-        self.lock = threading.Lock()
+        self.lock = HandlerSafeLock()
         self.complete = complete
         self.epoch: str | None = None
         """The life of the log; None until the backend has reached it."""
@@ -82,9 +81,6 @@ class History:
         self._refresh_at = 0
         self._now = now
         self._heard = now()
-        self.is_wanted = True
-        """Whether somebody reads it. A process that only publishes need not follow the log."""
-        self._on_wanted: Callable[[], object] | None = None
 
     # -- what a backend calls ----------------------------------------------------------------------
 
@@ -124,12 +120,6 @@ class History:
         with self.lock:
             self.stretch, self._ends = stretch, ends
 
-    def when_wanted(self, wake: Callable[[], object]) -> bool:
-        """Have ``wake`` called once somebody reads the history; False if somebody does already."""
-        with self.lock:
-            self._on_wanted = None if self.is_wanted else wake
-            return not self.is_wanted
-
     def append(self, *entries: Entry) -> None:
         """Add entries, oldest first, and tell the followers of their topics."""
         with self.lock:
@@ -162,7 +152,7 @@ class History:
 
     def after_fork(self) -> None:
         """Let go of the parent process's subscribers, and of a lock that one of them may hold."""
-        self.lock = threading.Lock()
+        self.lock = HandlerSafeLock()
         self._views = set()
         self.topics.abandon()
 
@@ -187,15 +177,6 @@ class History:
         if end is None or (position.epoch == self.stretch and position.sequence > end):
             return None
         return position.sequence <= end
-
-    def want(self) -> None:
-        """Have the backend follow the log from now on; in any thread."""
-        with self.lock:
-            self.is_wanted = True
-            wake, self._on_wanted = self._on_wanted, None
-        if wake is not None:
-            with suppress(RuntimeError):  # that event loop is gone
-                wake()
 
     @property
     def silence(self) -> float:

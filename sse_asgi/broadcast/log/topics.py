@@ -130,11 +130,10 @@ class TopicIndex:
         """Let go of a topic without entries and followers, but remember what was trimmed off it."""
         if not len(topic) and not topic.followers:
             del self._topics[name]
-            if topic.trimmed > self._floor:
-                self._forgotten[name] = topic.trimmed
-                if len(self._forgotten) > _MOST_FORGOTTEN:
-                    _, trimmed = self._forgotten.popitem(last=False)
-                    self._floor = max(self._floor, trimmed)
+            self._forgotten[name] = topic.trimmed
+            if len(self._forgotten) > _MOST_FORGOTTEN:
+                _, trimmed = self._forgotten.popitem(last=False)
+                self._floor = max(self._floor, trimmed)
 
     def abandon(self) -> None:
         """Let go of every follower."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from typing import Final, TypeVar
@@ -132,10 +133,12 @@ class RedisBackend:
         )
         self._memory = memory_events, memory_bytes
         self.history = History(max_events=memory_events, max_bytes=memory_bytes, complete=False)
+        self._is_read = False
         self._begin()
 
     def _begin(self) -> None:
         """Begin without a connection, as in a process that has just started."""
+        self._wake: Callable[[], object] | None = None
         self._lease = Lease()
         self._outages = Outages(self._finder)
         self._pages = PageCache(self._fetch, lambda: self._log.pace.page, self._memory[1] // 4)
@@ -154,14 +157,21 @@ class RedisBackend:
         self._pages.reset()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep, tasks, "commands", self._serve)
-            await self._wanted()
+            await self._until_read()
             tasks.start_soon(self._keep, tasks, "entries", self._follow)
 
-    async def _wanted(self) -> None:
-        """Wait until somebody reads the history: a process that publishes need not."""
-        loop, wanted = EventLoop(), anyio.Event()
-        if self.history.when_wanted(lambda: loop.call_soon(wanted.set)):
-            await wanted.wait()
+    def follow(self) -> None:
+        """Keep the history from now on; in any thread. A process that only publishes need not."""
+        self._is_read = True
+        if (wake := self._wake) is not None:
+            with suppress(RuntimeError):  # that event loop is gone
+                wake()
+
+    async def _until_read(self) -> None:
+        loop, read = EventLoop(), anyio.Event()
+        self._wake = lambda: loop.call_soon(read.set)
+        if not self._is_read:
+            await read.wait()
 
     async def publish(self, topic: str, block: bytes, token: str | None) -> Position:
         """Append an encoded event; repeated with its token until the log confirms.
@@ -273,6 +283,8 @@ class RedisBackend:
                     await connection.closed.wait()
                     return
                 await connection.command(b"PING")
+                if not self._is_read:
+                    self.history.heard()
         finally:
             self._lease.end()
 
