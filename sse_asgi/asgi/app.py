@@ -19,8 +19,8 @@ from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
 from .options import StreamKeywords, StreamOptions, check_names
 from .serving import check_scope, refuse, serve
-from .session.session import DISCONNECTS
-from .session.writer import ClientGone
+from .session.inbox import DISCONNECTS
+from .session.state import ClientGone
 from .types import Receive, Send
 
 __all__ = ["EventSourceApp", "Handler"]

@@ -21,11 +21,13 @@ from .reconnect import is_done
 from .server.transport import abort_connection
 from .session.coding import negotiate
 from .session.control import MayStop, StreamControl
+from .session.inbox import shared_receive
 from .session.session import ContentMaker, Session
-from .session.writer import ClientGone, ResponseWriter
+from .session.state import ClientGone
+from .session.writer import ResponseWriter
 from .types import Message, Receive, Send
 
-__all__ = ["check_scope", "discard", "refuse", "serve"]
+__all__ = ["check_scope", "discard", "refuse", "serve", "shared_receive"]
 
 logger = logging.getLogger("sse_asgi")
 
@@ -72,6 +74,7 @@ def serve(
     if answer is not None:
         return _answer_without(answer, make, options, connection)
     loop = loop or LoopState.current()
+    receive = shared_receive(connection.scope, receive)
     control = StreamControl(options, connection, receive, send, loop, owner, may_stop)
     if on_open is not None:
         on_open(control)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 from anyio.lowlevel import checkpoint
 
@@ -27,7 +27,7 @@ class Deliverable(Protocol):
     None.
     """
 
-    def deliver(self) -> Coroutine[Any, Any, bool]:
+    def deliver(self) -> Awaitable[bool]:
         """Send what is ready; return whether more may follow."""
 
     def ended(self, error: BaseException | None) -> None:

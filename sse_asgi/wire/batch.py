@@ -9,6 +9,7 @@ __all__ = [
     "BATCH_BYTES",
     "EncodedBatch",
     "IsolatedBlock",
+    "as_batch",
     "batch_of",
     "encode_batch",
     "is_isolated",
@@ -42,6 +43,11 @@ class EncodedBatch(NamedTuple):
 def batch_of(block: bytes) -> EncodedBatch:
     """Return the batch that holds one encoded block alone."""
     return EncodedBatch(block, 1, type(block) is IsolatedBlock)
+
+
+def as_batch(item: object, encode: Callable[[object], bytes]) -> EncodedBatch:
+    """Return an item of content as a batch."""
+    return item if isinstance(item, EncodedBatch) else batch_of(encode(item))
 
 
 def is_isolated(item: object, block: bytes) -> bool:

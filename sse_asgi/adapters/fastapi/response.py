@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ...asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
 from ...asgi.content.source import content_factory
 from ...asgi.options import Encode
-from ...asgi.serving import check_scope, serve
+from ...asgi.serving import check_scope, serve, shared_receive
 from ...headers import end_to_end
 from ...wire import JSONServerSentEvent, ServerSentEvent
 from .events import EventTypes
@@ -72,7 +72,7 @@ class EventSourceResponse(Response):
                 status=self.status_code, head=end_to_end(self.raw_headers), encode=self._encode
             ),
             source.connection,
-            partial(source.receive, receive),
+            partial(source.receive, shared_receive(scope, receive)),
             send,
             self,
         )

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import CloseReason, Connection, Notice, StreamOptions
 from ...asgi.content.source import Given, check_content
-from ...asgi.serving import check_scope, serve
+from ...asgi.serving import check_scope, serve, shared_receive
 from ...asgi.session.control import StreamControl
 from ...errors import SendTimeout
 from ...headers import end_to_end
@@ -167,7 +167,9 @@ class EventSourceResponse(Response):
         connection = Connection(scope, Notice())
         connection.shutdown.is_set()  # whoever asks has the grace, and here everybody has it
         try:
-            await self._serve(connection, partial(self._receive, receive), send)
+            await self._serve(
+                connection, partial(self._receive, shared_receive(scope, receive)), send
+            )
         except BaseExceptionGroup as group:
             raise _only(group)  # noqa: B904 - as Starlette does: its middleware knows no groups
         finally:

@@ -23,6 +23,9 @@ __all__ = [
 
 READY_ITEMS = 256
 
+BLOCKED = 0.1
+"""Seconds after which an iterable is closed although its thread still waits for an item."""
+
 
 class ThreadedIterator(AsyncIterator[EncodedBatch]):
     """Pulls a synchronous iterable in a thread of its own, which stays until the iterable ends.
@@ -48,6 +51,8 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
+        self._owner: object = None
+        """The iterable, if it has a connection, say, that closing its iterator leaves open."""
 
     async def __anext__(self) -> EncodedBatch:
         if self._thread is None:
@@ -99,18 +104,30 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
         self._room.set()
         if self._thread is None:
             _close(self._items)
-        while not self._ended and self._thread is not None:
-            self._ready.clear()
-            await self._wait()
+        else:
+            with anyio.move_on_after(BLOCKED if self._owner is not None else None):
+                await self._wait_for_end()
+            if not self._ended:
+                # The thread waits for the connection, or whatever the object owns: this ends it.
+                owner, self._owner = self._owner, None
+                await anyio.to_thread.run_sync(_close, owner, abandon_on_cancel=True)
+                await self._wait_for_end()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+
+    async def _wait_for_end(self) -> None:
+        while not self._ended:
+            self._ready.clear()
+            await self._wait()
 
     # -- in the thread -----------------------------------------------------------------------------
 
     def _pull(self) -> None:
         try:
             items = iter(self._items)
+            if items is not self._items and hasattr(self._items, "close"):
+                self._owner = self._items
             try:
                 for item in items:
                     if self._closed:
@@ -118,8 +135,7 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
                     self._hand_over(item)
             finally:
                 _close(items)
-                if items is not self._items:
-                    _close(self._items)
+                _close(self._owner)
         except BaseException as exc:
             self._error = exc
         finally:

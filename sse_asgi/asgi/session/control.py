@@ -16,7 +16,8 @@ from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
-from .writer import ClientGone, ResponseWriter
+from .state import ClientGone
+from .writer import ResponseWriter
 
 if TYPE_CHECKING:
     from contextvars import Context

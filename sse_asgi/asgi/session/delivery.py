@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
+from anyio import EndOfStream
+
+from ...runtime.context import in_context, own_context
 
 if TYPE_CHECKING:
     from ...runtime.eventloop import Spawned
@@ -29,7 +32,17 @@ class Delivery:
     :param ended: called once with None when the content has ended, or with what ended it
     """
 
-    __slots__ = ("_content", "_ended", "_first", "_left", "_over", "_writer", "task", "wake")
+    __slots__ = (
+        "_content",
+        "_context",
+        "_ended",
+        "_first",
+        "_left",
+        "_over",
+        "_writer",
+        "task",
+        "wake",
+    )
 
     def __init__(
         self,
@@ -40,6 +53,7 @@ class Delivery:
         ended: Callable[[BaseException | None], object],
     ) -> None:
         self._content = content
+        self._context = own_context()
         self._writer = writer
         self._first = first
         self._ended = ended
@@ -50,13 +64,26 @@ class Delivery:
         self._left: anyio.Event | None = None
         self.task: Spawned | None = None
 
-    def deliver(self) -> Coroutine[Any, Any, bool]:
+    def deliver(self) -> Awaitable[bool]:
         """Send what is ready, with the head if that is still to come; False: the content has ended.
+
+        This happens in the context of the request, although it is the pump's task that does it.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         :raises BaseException: what the content, or ``send``, raised
         """
-        return self._writer.write_ready(self._content, self.wake, self._first)
+        return in_context(self._context, self._deliver())
+
+    async def _deliver(self) -> bool:
+        if self._writer.is_halted:
+            return True
+        try:
+            batch = self._content.take()
+        except EndOfStream:
+            return False
+        if batch is None or await self._writer.write_batch(batch, self._first):
+            self._content.when_ready(self.wake)
+        return True
 
     def ended(self, error: BaseException | None) -> None:
         """Pass on that the content has ended, or what :meth:`deliver` raised."""

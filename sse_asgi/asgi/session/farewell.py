@@ -13,7 +13,8 @@ from ..connection import Connection, request_name
 from ..options import StreamOptions
 from ..outcome import CloseReason, Outcome, StreamSummary
 from ..reconnect import random_retry
-from .writer import ClientGone, ResponseWriter
+from .state import ClientGone
+from .writer import ResponseWriter
 
 __all__ = ["report", "retry_block", "take_leave"]
 

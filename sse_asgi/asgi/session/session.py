@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import anyio
 from anyio import sleep_forever
-from anyio.lowlevel import checkpoint
 
 from ...runtime.tasks import uncalled_for
+from ...wire.batch import as_batch
 from ..connection import Connection
 from ..content.ready import claim_content, is_ready_content
 from ..content.source import check_content, close_content, open_content, unclosed
@@ -25,13 +25,12 @@ from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
 from .farewell import report, take_leave
-from .writer import ClientGone
+from .inbox import client_left
+from .state import ClientGone
 
-__all__ = ["DISCONNECTS", "ContentMaker", "Session"]
+__all__ = ["ContentMaker", "Session"]
 
 ContentMaker = Callable[[Connection], Any]
-
-DISCONNECTS: Final = ("http.disconnect", "websocket.disconnect")
 
 STUCK_TIMEOUT: Final = 0.1
 """Seconds for the last blocks of a client that has not taken the message before them."""
@@ -172,8 +171,8 @@ class Session:
         item: Any = None
         while True:
             try:
-                if item is not None and not await writer.write_item(
-                    item, options.encode, options.first
+                if item is not None and not await writer.write_batch(
+                    as_batch(item, options.encode), options.first
                 ):
                     return
                 await writer.write_events(items, options.encode, options.first, is_cancelled)
@@ -246,8 +245,7 @@ class Session:
         reason = CloseReason.CLIENT_GONE
         error: Exception | None = None
         try:
-            while (await control.receive())["type"] not in DISCONNECTS:
-                await checkpoint()  # the request's body: of no interest any more
+            await client_left(control.receive, control.connection)
         except OSError:
             pass
         except Exception as exc:

@@ -1,49 +1,29 @@
-"""The one writer of a response: head, event blocks, keep-alive, final body, one after the other.
-
-A writer is in one of seven states::
-
-    HEAD -----> OPEN <---> TURN         TURN: a message that is not the content's is on its way
-     |           |          |
-     +-----------+----------+---> HALTED <--> LAST ---> FINAL ---> CLOSED
-     |                               |                               ^
-     +-------------------------------+-------------------------------+   the client is gone
-
-``busy`` says besides that a message is with the server's ``send``. Nobody knows whether a message
-that is cut short went out. Another one may follow it, unless it was the head or the final body.
-"""
+"""The one writer of a response: head, event blocks, keep-alive, final body, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from anyio import EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ...errors import Refusal
-from ...wire.batch import EncodedBatch, batch_of, is_isolated
+from ...wire.batch import EncodedBatch, is_isolated
+from .coding import refusal_head
+from .state import ClientGone, WriterState
 
 if TYPE_CHECKING:
     from ...headers import Headers
     from ...wire import Compressor
-    from ..content.ready import ReadyContent
     from ..types import Send
 
-__all__ = ["ClientGone", "ResponseWriter", "WriterState"]
-
-
-OF_EVERY_ANSWER: Final = frozenset(
-    {b"vary", b"access-control-allow-origin", b"access-control-allow-credentials"}
-)
-"""The head's fields that a refusal has as well, or a page of another origin could not read it."""
+__all__ = ["ResponseWriter"]
 
 EVENTS_PER_TURN: Final = 256
 """Yield to the event loop after this many events, because neither the content nor the server's
 ``send`` is guaranteed to.
 """
-
 
 PIECE: Final = 131_072
 """Bytes of a message at most. A server that waits for a slow client holds one message of it."""
@@ -53,29 +33,6 @@ EVENTS_PER_LOOK: Final = 32
 
 MOMENT: Final = 0.01
 """... or after each one, once the last ones have taken longer than this, in seconds."""
-
-
-class ClientGone(Exception):
-    """The server's ``send`` said that the client has left (ASGI HTTP 2.4)."""
-
-
-class WriterState(IntEnum):
-    """How far a response has come; see the picture above."""
-
-    HEAD = 0
-    """Nothing is out: the head goes with the first message."""
-    TURN = 1
-    """A message that is not the content's is on its way: the content has to wait for it."""
-    OPEN = 2
-    """The content may write, straight to ``send``."""
-    HALTED = 3
-    """The content may write no more; the last block and the final body may follow."""
-    LAST = 4
-    """The last block is on its way; if it is cut short, the final body alone may follow."""
-    FINAL = 5
-    """The final body is on its way, or follows the last block for the last time."""
-    CLOSED = 6
-    """Nothing may follow."""
 
 
 # A member of an enumeration costs as much to look up in its class as half an event to encode.
@@ -152,6 +109,11 @@ class ResponseWriter:
         return _LAST <= self.state <= _FINAL
 
     @property
+    def is_halted(self) -> bool:
+        """Whether the content may write no more."""
+        return self.state >= _HALTED
+
+    @property
     def is_closed(self) -> bool:
         """Whether nothing may follow."""
         return self.state is _CLOSED
@@ -217,46 +179,20 @@ class ResponseWriter:
             self.events += events
             self.bytes += size
 
-    async def write_item(
-        self, item: object, encode: Callable[[object], bytes], first: bytes
-    ) -> bool:
-        """Write one item; returns False once the stream has ended."""
-        batch = item if isinstance(item, EncodedBatch) else batch_of(encode(item))
-        if not await self.write_batch(batch, first):
-            return False
-        self.events += batch.events
-        return True
+    async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
+        """Write one batch of the content; ``first`` goes with the head, before it.
 
-    async def write_ready(
-        self, content: ReadyContent, wake: Callable[[], object], first: bytes
-    ) -> bool:
-        """Write all that ``content`` has ready, and let it call ``wake`` when it has more.
-
-        The head and ``first`` go before the first of all. Returns False at the content's end.
+        Returns False once the content may write no more.
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        if self.state >= _HALTED:
-            return True
-        try:
-            batch = content.take()
-        except EndOfStream:
-            return False
-        if batch is not None:
-            if not await self.write_batch(batch, first):
-                return True
-            self.events += batch.events
-            if self.state >= _HALTED:
-                return True  # it ended meanwhile
-        content.when_ready(wake)
-        return True
-
-    async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
-        """Write one batch of the content; ``first`` goes with the head, before it."""
         body = batch.body
-        if first and not self.started:
+        if first and self._headers is not None:
             body = first + body
-        return await self.write(body, isolated=batch.isolated)
+        if not await self.write(body, isolated=batch.isolated):
+            return False
+        self.events += batch.events
+        return self.state < _HALTED
 
     async def write(self, body: bytes, *, isolated: bool = False, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
@@ -362,14 +298,7 @@ class ResponseWriter:
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        headers = [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in refusal.headers
-        ]
-        if refusal.body and not any(name == b"content-type" for name, _ in headers):
-            headers.append((b"content-type", b"text/plain; charset=utf-8"))
-        for pair in self._headers or ():
-            if pair[0] in OF_EVERY_ANSWER and pair not in headers:
-                headers.append(pair)
+        headers = refusal_head(refusal, self._headers or [])
         self._status, self._headers, self._compressor = refusal.status, headers, None
         await self.write(refusal.body, last=True)
 
