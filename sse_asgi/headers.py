@@ -17,6 +17,7 @@ __all__ = [
     "Fields",
     "HeaderFields",
     "Headers",
+    "ResponseHeaders",
     "checked_headers",
     "decoded",
     "decoded_utf8",
@@ -105,6 +106,31 @@ class Fields(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._values!r})"
+
+
+class ResponseHeaders(Fields):
+    """Header fields of a response by name, in any case.
+
+    ``headers[name]`` joins the values of a repeated field with commas (RFC 9110, 5.2).
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.raw = tuple((bytes(name), bytes(value)) for name, value in raw)
+        """The fields as the app sent them."""
+        super().__init__(
+            ((decoded(name), decoded(value)) for name, value in self.raw), fold_case=True
+        )
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({[(decoded(n), decoded(v)) for n, v in self.raw]!r})"
 
 
 def decoded(field: str | bytes) -> str:

@@ -7,8 +7,8 @@ its own on asyncio, and each of its messages waits until the framework has sent 
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError, Event, Task, get_running_loop, wait
-from collections.abc import AsyncIterator, Awaitable, Callable
+from asyncio import AbstractEventLoop, CancelledError, Event, Task, get_running_loop, wait
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Unpack
@@ -16,9 +16,11 @@ from typing import Any, Unpack
 from anyio import CancelScope
 
 from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
+from ..asgi.connection import request_name
 from ..asgi.content.source import content_factory
-from ..asgi.serving import serve
+from ..asgi.serving import discard, serve
 from ..asgi.session.coding import negotiate
+from ..asgi.session.session import ContentMaker
 
 __all__ = ["EventBody"]
 
@@ -53,8 +55,11 @@ class EventBody(AsyncIterator[bytes]):
         # The head is out: a comment follows at once, since daphne holds it back until then.
         self.options = StreamOptions(**options).derived(start_timeout=0)
         self.connection = Connection(scope, Notice())
-        self._receive = receive or self._wait_until_left
+        self._receive = receive
         self._context = copy_context()
+        self._loop: AbstractEventLoop | None = None
+        with suppress(RuntimeError):  # made in a thread, as a synchronous view of Django's is
+            self._loop = get_running_loop()
         self._task: Task[None] | None = None
         self._chunk = b""
         self._arrived = Event()
@@ -70,9 +75,7 @@ class EventBody(AsyncIterator[bytes]):
 
     async def __anext__(self) -> bytes:
         if self._task is None:
-            loop = get_running_loop()
-            self._task = loop.create_task(self._run(), context=self._context)
-            self._task.add_done_callback(lambda task: self._arrived.set())
+            _ = self._start(self._run())
         self._taken.set()
         try:
             await self._arrived.wait()
@@ -89,27 +92,52 @@ class EventBody(AsyncIterator[bytes]):
     async def aclose(self) -> None:
         """End the stream as if the client had left, and wait until its content is cleaned up."""
         self._leave()
-        if self._task is not None and not self._task.done():
+        task = self._task or self._drop()
+        if not task.done():
             # For as long as the session gives it; a framework on anyio cancels again and again.
             with CancelScope(shield=True):
-                await wait((self._task,))
+                await wait((task,))
 
     def leave(self) -> None:
         """End the stream as if the client had left, without waiting; from any thread."""
-        if self._task is not None and not self._task.done():
-            with suppress(RuntimeError):  # that event loop is gone, and the stream with it
+        with suppress(RuntimeError):  # that event loop is gone, and the stream with it
+            if self._task is not None and not self._task.done():
                 self._task.get_loop().call_soon_threadsafe(self._leave)
+            elif self._task is None and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._drop)
+
+    def __del__(self) -> None:
+        # Falcon answers a HEAD request without a look at the body.
+        if getattr(self, "_task", self) is None and self._loop is not None:
+            discarding = _discard(self._make, self.options, self.connection)
+            try:
+                self._loop.call_soon_threadsafe(self._loop.create_task, discarding)
+            except RuntimeError:  # the event loop is closed
+                discarding.close()
 
     def _leave(self) -> None:
         self._left.set()
         self._taken.set()
 
+    def _drop(self) -> Task[None]:
+        """Close content that the framework has no use for."""
+        discarding = _discard(self._make, self.options, self.connection)
+        return self._start(discarding)
+
+    def _start(self, running: Coroutine[Any, Any, None]) -> Task[None]:
+        if self._task is not None:
+            running.close()
+            return self._task
+        self._task = task = get_running_loop().create_task(running, context=self._context)
+        task.add_done_callback(lambda task: self._arrived.set())
+        return task
+
     async def _run(self) -> None:
         try:
-            await serve(self._make, self.options, self.connection, self._receive, self._send, self)
+            receive = self._receive or self._wait_until_left
+            await serve(self._make, self.options, self.connection, receive, self._send, self)
         except Exception:
-            path = self.connection.scope.get("path")
-            logger.exception("%s %s: the stream failed", self.connection.method, path)
+            logger.exception("%s: the stream failed", request_name(self.connection))
 
     async def _send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -127,3 +155,11 @@ class EventBody(AsyncIterator[bytes]):
     async def _wait_until_left(self) -> Any:
         await self._left.wait()
         return {"type": "http.disconnect"}
+
+
+async def _discard(make: ContentMaker, options: StreamOptions, connection: Connection) -> None:
+    try:
+        await discard(make, options, connection)
+    except Exception:
+        name = request_name(connection)
+        logger.exception("%s: content that was not streamed failed to close", name)

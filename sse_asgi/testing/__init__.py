@@ -1,6 +1,25 @@
-"""Tests of endless event streams that end: run any ASGI app in process and read what it streams."""
+"""Tests of endless event streams that end: any ASGI application, in process, while it streams.
+
+:func:`connect` makes a client. Entering it sends the request, ``receive()`` returns the next event
+or says what arrived instead, and leaving it disconnects. Every wait is bounded. ``pause()``,
+``disconnect()``, ``break_send()``, ``cancel()`` and ``reconnect()`` are faults on demand, and
+:class:`VirtualClock` moves time. :func:`connect_sync` is the same without ``async``.
+
+The tests are coroutines, so a plugin has to run them:
+
+* anyio's is there already. Mark the tests with ``@pytest.mark.anyio``. It runs each of them on
+  asyncio and on trio. Without trio, say so in ``conftest.py``::
+
+      @pytest.fixture
+      def anyio_backend():
+          return "asyncio"
+
+* pytest-asyncio: mark them with ``@pytest.mark.asyncio``, or set ``asyncio_mode = "auto"``. A
+  fixture that holds a client open is ``@pytest_asyncio.fixture``.
+"""
 
 from ..asgi.types import ASGIApp, Message, ReceiveHook, SendHook
+from ..headers import ResponseHeaders
 from .client import EventClient
 from .clock import VirtualClock, settle
 from .connect import ConnectOptions, connect
@@ -14,7 +33,6 @@ from .errors import (
     StreamError,
     StreamTimeout,
 )
-from .headers import ResponseHeaders
 from .lifespan import lifespan
 from .server.profile import (
     ASGI_2_4,

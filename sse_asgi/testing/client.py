@@ -6,12 +6,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from ..headers import ResponseHeaders, is_event_stream
 from ..wire import MessageEvent
 from .connection import ClientConnection, clean_up
 from .errors import BodyTruncated, NotAnEventStream, StreamEnded, StreamTimeout
-from .faults import Faults
-from .headers import ResponseHeaders
-from .reader import EventReader, is_event_stream
+from .reader import EventReader
 from .report import describe
 from .server.exchange import Exchange
 from .server.request import Request
@@ -21,7 +20,7 @@ __all__ = ["EventClient"]
 OpenExchange = Callable[[Request, Callable[[bytes], None]], Exchange]
 
 
-class EventClient(Faults):
+class EventClient:
     """One client and its connection to an app; :func:`connect` makes it.
 
     An asynchronous context manager: entering sends the request and waits for the head of the
@@ -37,11 +36,13 @@ class EventClient(Faults):
         *,
         timeout: float,
         raise_app_exceptions: bool,
+        max_event_size: int,
     ) -> None:
         self._request = request
         self._open_exchange = open_exchange
         self._timeout = timeout
         self._raise_app_exceptions = raise_app_exceptions
+        self._max_event_size = max_event_size
         self._retry: int | None = None
         self._opened: tuple[ClientConnection, EventReader] | None = None
 
@@ -57,19 +58,19 @@ class EventClient(Faults):
     ) -> None:
         await clean_up(self._connection.leave, error)
 
-    # The response
+    # -- the response ------------------------------------------------------------------------------
 
     @property
     def status(self) -> int:
         """The status of the response."""
-        status = self._exchange.status
+        status = self._exchange.response.status
         assert status is not None, "the block is entered once the response has started"
         return status
 
     @property
     def headers(self) -> ResponseHeaders:
         """The header fields of the response."""
-        return self._exchange.headers
+        return self._exchange.response.headers
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class EventClient(Faults):
         :raises BodyTruncated: the app returned, or was cancelled, without ending the body
         :raises NotAnEventStream: the response is something else
         """
-        if not is_event_stream(self.headers):
+        if not is_event_stream(self.headers.get("content-type", "")):
             raise NotAnEventStream(f"the response is no text/event-stream\n{self._report()}")
         connection, reader = self._connection, self._reader
         await self._wait(
@@ -157,10 +158,10 @@ class EventClient(Faults):
 
         :raises BodyTruncated: the app returned, or was cancelled, without the final body message
         """
-        self._exchange.window.open()
+        self._exchange.response.window.open()
         self._exchange.notify()
         await self._wait(lambda: self._connection.is_over, "the body did not end", timeout)
-        if not self._exchange.complete:
+        if not self._exchange.response.complete:
             raise self._end()
 
     async def body(self, timeout: float | None = None) -> bytes:
@@ -175,7 +176,7 @@ class EventClient(Faults):
         """Wait for the clean end of the body and return it as UTF-8 text."""
         return (await self.body(timeout)).decode("utf-8", "replace")
 
-    # The app
+    # -- the app -----------------------------------------------------------------------------------
 
     @property
     def error(self) -> BaseException | None:
@@ -215,7 +216,32 @@ class EventClient(Faults):
         await self._connection.leave()
         await self._open()
 
-    # Inside
+    # -- faults on demand; none of these methods waits ---------------------------------------------
+
+    def disconnect(self) -> None:
+        """Leave: ``receive`` returns ``http.disconnect``."""
+        self._exchange.disconnect()
+
+    def pause(self, window: int = 0) -> None:
+        """Stop reading: ``send`` waits as soon as ``window`` bytes are on their way."""
+        self._exchange.pause(window)
+
+    def resume(self) -> None:
+        """Read on, beginning with what is on its way."""
+        self._exchange.resume()
+
+    def break_send(self, error: Exception | None = None) -> None:
+        """Have ``send`` raise from now on, as on a broken connection, while ``receive`` is silent.
+
+        :param error: the error, instead of an :exc:`OSError`
+        """
+        self._exchange.break_send(error or OSError("the connection is broken"))
+
+    def cancel(self) -> None:
+        """Cancel the app, as a server does that stops; ``send`` still works."""
+        self._exchange.task.cancel()
+
+    # -- inside -----------------------------------------------------------------------------------
 
     @property
     def _connection(self) -> ClientConnection:
@@ -235,9 +261,11 @@ class EventClient(Faults):
         return self._opened
 
     async def _open(self) -> None:
-        reader = EventReader(self._request.last_event_id or "", lambda count: consumed(count))
+        reader = EventReader(
+            self._request.last_event_id or "", lambda count: consumed(count), self._max_event_size
+        )
         exchange = self._open_exchange(
-            self._request, lambda body: reader.feed(body, exchange.headers)
+            self._request, lambda body: reader.feed(body, exchange.response.headers)
         )
         consumed = exchange.consumed
         connection = ClientConnection(
@@ -261,7 +289,7 @@ class EventClient(Faults):
     def _end(self) -> Exception:
         if self._reader.error is not None:
             return self._reader.error
-        if self._exchange.complete:
+        if self._exchange.response.complete:
             return StreamEnded(f"the body has ended\n{self._report()}")
         if self._exchange.disconnected:
             return StreamEnded(f"this client has disconnected\n{self._report()}")

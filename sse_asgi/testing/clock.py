@@ -10,6 +10,7 @@ from types import TracebackType
 import anyio
 from anyio.lowlevel import checkpoint
 
+from .. import checks
 from ..asgi import Clock, use_clock
 
 __all__ = ["VirtualClock", "settle"]
@@ -73,12 +74,10 @@ class VirtualClock(Clock):
         At each stop the tasks that wake run until all wait again, so that a deadline they set
         meanwhile is kept as well. Work in threads is not waited for.
 
-        :raises ValueError: ``seconds`` is negative
+        :raises ValueError: ``seconds`` is negative or infinite
         :raises TimeoutError: some task never waits
         """
-        if not seconds >= 0:
-            raise ValueError(f"seconds must be 0 or above, not {seconds!r}")
-        target = self._now + seconds
+        target = self._now + checks.seconds("seconds", seconds)
         await settle()
         while self._sleepers and self._sleepers[0][0] <= target:
             self._now = max(self._now, self._sleepers[0][0])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, TypedDict
 
+from .. import checks
 from ..asgi.types import ASGIApp, ReceiveHook, SendHook
 from .client import EventClient, OpenExchange
 from .server.exchange import Exchange
@@ -33,6 +34,7 @@ class ConnectOptions(TypedDict, total=False):
     server: ServerProfile
     strict: bool
     raise_app_exceptions: bool
+    max_event_size: int
     window: int
     on_send: SendHook | None
     on_receive: ReceiveHook | None
@@ -57,6 +59,7 @@ def connect(
     server: ServerProfile = UVICORN,
     strict: bool = True,
     raise_app_exceptions: bool = True,
+    max_event_size: int = 67_108_864,
     window: int = 65_536,
     on_send: SendHook | None = None,
     on_receive: ReceiveHook | None = None,
@@ -79,10 +82,11 @@ def connect(
     :param timeout: the bound of every wait, in seconds of the event loop's clock
     :param server: what the app sees where servers differ
     :param strict: hold the app to the rules of ASGI that some servers let pass, too: one ``send``
-        at a
-        time and none after the return, lower-case header names, ``content-length`` kept, no
+        at a time and none after the return, lower-case header names, ``content-length`` kept, no
         connection-specific headers in HTTP/2 and 3
     :param raise_app_exceptions: False: an app that raises gives a 500, or a body that breaks off
+    :param max_event_size: bytes of the largest event to accept; a larger one is
+        :exc:`~sse_asgi.EventTooLarge`
     :param window: bytes of unread events that make ``send`` wait
     :param on_send: awaited at each ``send``: may raise, or wait
     :param on_receive: awaited at each ``receive``: may raise, wait, or return another message
@@ -106,7 +110,11 @@ def connect(
     )
     open_exchange = _opener(app, server, strict, window, on_send, on_receive)
     return EventClient(
-        request, open_exchange, timeout=timeout, raise_app_exceptions=raise_app_exceptions
+        request,
+        open_exchange,
+        timeout=timeout,
+        raise_app_exceptions=raise_app_exceptions,
+        max_event_size=checks.integer("max_event_size", max_event_size, least=1, unit="bytes"),
     )
 
 

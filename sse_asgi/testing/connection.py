@@ -31,9 +31,9 @@ class ClientConnection:
     def is_over(self) -> bool:
         """No more of the body will come."""
         exchange = self.exchange
-        if exchange.complete or exchange.disconnected:
+        if exchange.response.complete or exchange.disconnected:
             return True
-        return exchange.task.done and not exchange.window.is_holding
+        return exchange.task.done and not exchange.response.window.is_holding
 
     async def wait_for_head(self, timeout: float | None = None) -> bool:
         """Wait for status and headers; return whether they arrived in time.
@@ -41,18 +41,18 @@ class ClientConnection:
         :raises ASGIViolation: the app broke a rule, or returned without a response
         """
         exchange = self.exchange
-        await self.wait(lambda: exchange.has_head or exchange.task.done, timeout)
-        if exchange.has_head or not exchange.task.done:
-            return exchange.has_head
+        await self.wait(lambda: exchange.response.has_head or exchange.task.done, timeout)
+        if exchange.response.has_head or not exchange.task.done:
+            return exchange.response.has_head
         self.raise_failure()
         error = exchange.task.error
         if error is None:
             raise ASGIViolation(
                 "the app ended without a response: http.response.start was never sent"
             )
-        if is_among(error, exchange.injected):
+        if is_among(error, exchange.hooks.injected):
             raise error
-        exchange.answer_500()
+        exchange.response.answer_500()
         return True
 
     async def wait(self, condition: Callable[[], object], timeout: float | None = None) -> bool:
@@ -90,7 +90,7 @@ class ClientConnection:
         exchange, error = self.exchange, self.exchange.task.error
         failure: BaseException | None = exchange.violation
         ignored = isinstance(error, Exception) and not self._raise_app_exceptions
-        if failure is None and error is not None and not is_among(error, exchange.injected):
+        if failure is None and error is not None and not is_among(error, exchange.hooks.injected):
             failure = None if ignored else error
         if failure is not None and failure is not self._reported:
             self._reported = failure

@@ -7,11 +7,11 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 
+from ..headers import ResponseHeaders, is_event_stream
 from ..wire import EventDecoder, MessageEvent
 from ..wire.compression.compressors import import_brotli, import_zstd
-from .headers import ResponseHeaders
 
-__all__ = ["EventReader", "decompressor", "is_event_stream"]
+__all__ = ["EventReader", "decompressor"]
 
 KEPT_BYTES = 1_048_576
 KEPT_COMMENTS = 10_000
@@ -23,9 +23,12 @@ class EventReader:
     """Decodes what arrives, keeps the events until they are taken, and the bytes for whoever looks.
 
     :param on_read: called with a number of bytes once the events in them were taken
+    :param max_event_size: bytes of the largest event to accept
     """
 
-    def __init__(self, last_event_id: str, on_read: Callable[[int], object]) -> None:
+    def __init__(
+        self, last_event_id: str, on_read: Callable[[int], object], max_event_size: int
+    ) -> None:
         self.error: Exception | None = None
         """Why nothing can be decoded any more."""
         self.count = 0
@@ -41,7 +44,9 @@ class EventReader:
         self.rest = b""
         """The last bytes that are not part of a complete block."""
         self._kept = 0
-        self._decode = EventDecoder(last_event_id=last_event_id, on_comment=self._comment)
+        self._decode = EventDecoder(
+            last_event_id=last_event_id, on_comment=self._comment, max_event_size=max_event_size
+        )
         self._last_event_id = last_event_id
         self._on_read = on_read
         self._pending: deque[tuple[MessageEvent, int]] = deque()
@@ -51,7 +56,7 @@ class EventReader:
         """Take a piece of the body; never raises, see :attr:`error`."""
         self._keep(body)
         events: list[MessageEvent] = []
-        if self.error is None and is_event_stream(headers):
+        if self.error is None and is_event_stream(headers.get("content-type", "")):
             try:
                 events = self._events(body, headers)
             except Exception as exc:
@@ -76,7 +81,8 @@ class EventReader:
     def _keep(self, body: bytes) -> None:
         self.size += len(body)
         self._kept += len(body)
-        self.chunks.append(body)
+        if body:
+            self.chunks.append(body)
         while self._kept > KEPT_BYTES and len(self.chunks) > 1:
             self._kept -= len(self.chunks.popleft())
 
@@ -120,11 +126,6 @@ class EventReader:
         if self.size > self._kept:
             raise ValueError(f"the body has {self.size} bytes; only the last {self._kept} are kept")
         return decompressor(headers)(b"".join(self.chunks))
-
-
-def is_event_stream(headers: ResponseHeaders) -> bool:
-    """Tell whether a client would read events (WHATWG HTML 9.2.3, the response's Content-Type)."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
 
 
 def decompressor(headers: ResponseHeaders) -> Callable[[bytes], bytes]:

@@ -33,17 +33,18 @@ def _short(item: object) -> str:
 
 
 def _status(exchange: Exchange) -> str:
-    if exchange.status is None:
+    if exchange.response.status is None:
         return "none, the response has not started"
-    return f"{exchange.status}, content-type {exchange.headers.get('content-type', 'not set')}"
+    kind = exchange.response.headers.get("content-type", "not set")
+    return f"{exchange.response.status}, content-type {kind}"
 
 
 def _body(exchange: Exchange) -> str:
-    if exchange.complete:
+    if exchange.response.complete:
         return "ended"
     if exchange.disconnected:
         return "left by this client"
-    if exchange.window.is_holding:
+    if exchange.response.window.is_holding:
         return "held back, since this client has paused"
     return "cut off, without a final body message" if exchange.task.done else "open"
 

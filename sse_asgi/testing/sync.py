@@ -9,11 +9,11 @@ from typing import Any, TypeVar, Unpack
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..asgi.types import ASGIApp
+from ..headers import ResponseHeaders
 from ..wire import MessageEvent
 from .client import EventClient
 from .clock import VirtualClock
 from .connect import ConnectOptions, connect
-from .headers import ResponseHeaders
 
 __all__ = ["SyncEventClient", "connect_sync"]
 

@@ -41,7 +41,7 @@ class BodyStream:
             return chunk
         if not in_time:
             raise self._package.ReadTimeout(f"nothing was read for {self._read_timeout:g} s")
-        if connection.exchange.complete:
+        if connection.exchange.response.complete:
             raise StopAsyncIteration
         connection.raise_failure()
         raise self._package.RemoteProtocolError("the body broke off: more_body was never false")
@@ -115,8 +115,8 @@ class StreamingTransport:
             await clean_up(connection.leave, exc)
             raise
         return self.package.Response(
-            exchange.status,
-            headers=list(exchange.headers.raw),
+            exchange.response.status,
+            headers=list(exchange.response.headers.raw),
             stream=self.body_stream(connection, chunks, limit, self.package),
             extensions={"http_version": b"HTTP/" + exchange.scope["http_version"].encode()},
         )

@@ -280,3 +280,24 @@ def test_quart_needs_a_request() -> None:
 
     with pytest.raises(RuntimeError, match="view"):
         EventSourceResponse(["a"])
+
+
+async def test_body_that_the_framework_drops_closes_its_content() -> None:
+    for drop in ("aclose", "leave", "nothing"):
+        closed = asyncio.Event()
+
+        async def content(closed: asyncio.Event = closed) -> AsyncIterator[str]:
+            try:
+                yield "a"
+            finally:
+                closed.set()
+
+        body = EventBody(content(), SCOPE)
+        if drop == "aclose":
+            await body.aclose()
+            assert [chunk async for chunk in body] == []
+        elif drop == "leave":
+            body.leave()
+        del body
+        with anyio.fail_after(1):
+            await closed.wait()

@@ -78,9 +78,10 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
         assert woken == [2, 3]
 
 
-async def test_time_does_not_go_back() -> None:
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan")])
+async def test_time_goes_neither_back_nor_on_without_end(seconds: float) -> None:
     with pytest.raises(ValueError, match="seconds must be 0 or above"):
-        await VirtualClock().advance(-1)
+        await VirtualClock().advance(seconds)
 
 
 async def test_settle_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

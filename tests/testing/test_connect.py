@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import zlib
 from contextvars import ContextVar
 from typing import Any
@@ -11,7 +12,9 @@ import anyio
 import pytest
 
 from sse_asgi.testing import (
+    AppLeaked,
     BodyTruncated,
+    ConnectOptions,
     NotAnEventStream,
     StreamEnded,
     StreamTimeout,
@@ -259,7 +262,8 @@ async def test_an_unknown_content_coding_is_told_to_the_test_not_to_the_app() ->
 
 
 async def test_an_event_beyond_the_bound_is_told_to_the_test_not_to_the_app() -> None:
-    async with connect(endless(b"data: " + b"x" * 1_100_000, b"\n\n")) as events:
+    app = endless(b"data: " + b"x" * 1_100_000, b"\n\n")
+    async with connect(app, max_event_size=1_000_000) as events:
         with pytest.raises(ValueError, match="larger than"):
             await events.receive()
         assert events.error is None
@@ -432,3 +436,70 @@ async def test_wrong_arguments_are_refused_at_once(
 async def test_nothing_can_be_asked_before_the_block_is_entered() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         connect(endless()).status  # noqa: B018
+
+
+async def test_event_of_many_megabytes_is_received() -> None:
+    async with connect(finite(b"data: " + b"x" * 5_000_000 + b"\n\n")) as events:
+        assert len((await events.receive()).data) == 5_000_000
+
+
+def test_typed_options_are_the_parameters_of_connect() -> None:
+    parameters = set(inspect.signature(connect).parameters) - {"app", "path"}
+    assert set(ConnectOptions.__annotations__) == parameters
+
+
+NEVER_WAITING: dict[str, tuple[bytes, bytes, str]] = {
+    "events": (b"text/event-stream", b"data: x\n\n", "GET"),
+    "empty bodies": (b"text/event-stream", b"", "GET"),
+    "comments": (b"text/event-stream", b": ping\n\n", "GET"),
+    "plain text": (b"text/plain", b"line\n", "GET"),
+    "a body for HEAD": (b"text/event-stream", b"data: x\n\n", "HEAD"),
+}
+
+
+@pytest.mark.parametrize("kind", NEVER_WAITING)
+async def test_app_that_sends_without_ever_waiting_is_left_in_time(kind: str) -> None:
+    content_type, chunk, method = NEVER_WAITING[kind]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", content_type)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while True:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    with pytest.raises(AppLeaked):
+        async with connect(app, method=method, timeout=0.1):
+            await anyio.lowlevel.checkpoint()
+
+
+EXTENSIONS: dict[str, list[dict[str, Any]]] = {
+    "http.response.trailers": [
+        {"type": "http.response.body", "body": b"data: x\n\n"},
+        {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")], "more_trailers": False},
+    ],
+    "http.response.pathsend": [{"type": "http.response.pathsend", "path": __file__}],
+}
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+async def test_app_may_use_an_extension_that_the_test_announces(extension: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        has_trailers = extension.endswith("trailers")
+        await send({"type": "http.response.start", "status": 200, "trailers": has_trailers})
+        for message in EXTENSIONS[extension]:
+            await send(message)
+
+    async with connect(app, extensions={extension: {}}) as events:
+        await events.closed()
+        await events.returned()
+        assert events.raw
+
+
+async def test_headers_may_be_any_iterable() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = (pair for pair in [(b"content-type", b"text/event-stream")])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await body(send, b"data: x\n\n", more=False)
+
+    async with connect(app) as events:
+        assert (await events.receive()).data == "x"

@@ -110,9 +110,9 @@ class Session:
             if isinstance(content, AsyncGeneratorType):
                 self._items = content
                 control.tasks.start(self._listen)
-                await self._write(content)
+                ended = await self._write(content)
             else:
-                await self._run_other(content)
+                ended = await self._run_other(content)
         except ClientGone:
             control.outcome.first(CloseReason.CLIENT_GONE)
         except Exception as exc:
@@ -124,11 +124,13 @@ class Session:
                 raise
             control.fail(uncalled_for(exc))
         else:
-            control.outcome.first(control.outcome.stopping)
+            # If nothing of ours has cancelled it, the server has.
+            reason = control.outcome.stopping if ended else CloseReason.SERVER_STOPPING
+            control.outcome.first(reason)
         await self._conclude()
 
-    async def _run_other(self, content: Any) -> None:
-        """Run content that is no asynchronous generator."""
+    async def _run_other(self, content: Any) -> bool:
+        """Run content that is no asynchronous generator; see :meth:`_write`."""
         control = self.control
         alone = is_ready_content(content)
         if not alone:
@@ -139,9 +141,9 @@ class Session:
             check_content(content, "what the handler returned")
         if is_ready_content(content):
             await self._deliver(content, alone=alone)
-        else:
-            self._items = items = open_content(content, control.options.encode, control.loop)
-            await self._write(items)
+            return True
+        self._items = items = open_content(content, control.options.encode, control.loop)
+        return await self._write(items)
 
     async def _deliver(self, content: Any, *, alone: bool) -> None:
         """Let the event loop's pump write the content.
@@ -164,8 +166,11 @@ class Session:
             control.listen = None
             await self._listen(alone=True)
 
-    async def _write(self, items: Any) -> None:
-        """Write the items; throw what cancels ``send`` into the generator that yielded the item."""
+    async def _write(self, items: Any) -> bool:
+        """Write the items; throw what cancels ``send`` into the generator that yielded the item.
+
+        Returns False if the content goes on although it was cancelled.
+        """
         options, writer, tasks = self.control.options, self.control.writer, self.control.tasks
         is_cancelled = tasks.cancelled_calls
         item: Any = None
@@ -174,9 +179,8 @@ class Session:
                 if item is not None and not await writer.write_batch(
                     as_batch(item, options.encode), options.first
                 ):
-                    return
-                await writer.write_events(items, options.encode, options.first, is_cancelled)
-                return
+                    return False
+                return await writer.write_events(items, options.encode, options.first, is_cancelled)
             except BaseException as exc:
                 if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
                     raise
@@ -184,9 +188,9 @@ class Session:
                 try:
                     item = await items.athrow(exc)
                 except StopAsyncIteration:
-                    return
+                    return True
             if tasks.is_cancelled:
-                return  # it goes on although it was cancelled
+                return False
             self.control.cleaned_up()
 
     def _goes_on(self, exc: BaseException) -> bool:

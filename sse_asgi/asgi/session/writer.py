@@ -129,10 +129,10 @@ class ResponseWriter:
         encode: Callable[[object], bytes],
         first: bytes,
         is_cancelled: Callable[[], object],
-    ) -> None:
+    ) -> bool:
         """Write each of ``items`` as it comes; the head and ``first`` go with the first one.
 
-        Returns at the end of ``items``, or when they go on although the stream has ended.
+        Returns True at the end of ``items``; False when they go on although the stream has ended.
 
         :param is_cancelled: tells whether this task goes on although it was cancelled
         :raises ClientGone: ``send`` raised an :exc:`OSError`
@@ -167,14 +167,15 @@ class ResponseWriter:
                     if first and self._headers is not None:
                         body = first + body
                     if not await self.write(body, isolated=isolated):
-                        return
+                        return False
                 events += count
                 if events >= look:
                     if is_cancelled():
-                        return
+                        return False
                     look = events + (EVENTS_PER_LOOK if self.since - looked_at < MOMENT else 1)
                     looked_at = self.since
                     turn = await _turn(events, turn)
+            return True
         finally:
             self.events += events
             self.bytes += size

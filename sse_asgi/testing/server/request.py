@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
+from ...headers import CONTROL, is_token
 from .profile import ServerProfile
 
 __all__ = ["Headers", "Request", "encode_body", "encode_headers"]
@@ -15,8 +15,6 @@ __all__ = ["Headers", "Request", "encode_body", "encode_headers"]
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
 
 HTTP_VERSIONS = ("1.0", "1.1", "2", "3")
-TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
-CONTROL = re.compile(rb"[\0\r\n]")
 SAFE = (
     "/:@!$&'()*+,;=~%-._"  # RFC 3986, 3.3: what may stand in a path, and "%", which quotes already
 )
@@ -55,7 +53,7 @@ class Request:
             raise TypeError(f"path must be a str, not {self.path!r}")
         if not self.path.startswith("/") or "#" in self.path:
             raise ValueError(f"path must begin with '/' and have no fragment: {self.path!r}")
-        if not TOKEN.fullmatch(self.method.encode()):
+        if not is_token(self.method):
             raise ValueError(f"method must be a token (RFC 9110, 9.1), not {self.method!r}")
         if self.http_version not in HTTP_VERSIONS:
             raise ValueError(
@@ -140,7 +138,7 @@ def encode_headers(headers: Headers | None) -> tuple[tuple[bytes, bytes], ...]:
 
 def _encode_name(name: str | bytes) -> bytes:
     encoded = _encode(name).lower()
-    if not TOKEN.fullmatch(encoded):
+    if not is_token(encoded.decode("latin-1")):
         raise ValueError(f"a header name must be a token (RFC 9110, 5.1), not {name!r}")
     return encoded
 
