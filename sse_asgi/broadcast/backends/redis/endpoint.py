@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Final, NoReturn, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 from coredis.connection import TCPLocation, UnixDomainSocketLocation
 
 __all__ = ["Address", "Credentials", "Endpoint", "Node", "Secret", "tls_context"]
@@ -40,6 +42,8 @@ _SCHEMES: Final = MappingProxyType(
 )
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
+_BUFFER: Final = 262_144
+"""Bytes that the system buffers of a request."""
 # An IPv6 address stands in brackets (RFC 3986, section 3.2.2).
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@/\s]+))(?::([0-9]{1,5}))?")
 # Parameters that other clients take. A message may name these, and no other part of a URL.
@@ -208,6 +212,11 @@ class Endpoint:
 
     async def dial(self) -> ByteStream:
         """Return a stream to the server."""
+        stream = await self._connect()
+        _limit_buffer(stream.extra(SocketAttribute.raw_socket).fileno())
+        return stream
+
+    async def _connect(self) -> ByteStream:
         if isinstance(self.location, UnixDomainSocketLocation):
             return await anyio.connect_unix(self.location.path)
         host, port = self.location.host, self.location.port
@@ -216,6 +225,16 @@ class Endpoint:
         return await anyio.connect_tcp(
             host, port, ssl_context=self.context, tls_standard_compatible=False
         )
+
+
+def _limit_buffer(descriptor: int) -> None:
+    """Have the system buffer little of a request, so that its progress shows.
+
+    Otherwise megabytes vanish into the buffer at once, and room for more comes seconds later. The
+    socket is used by a twin, since an event loop's own socket object may not allow it.
+    """
+    with socket.socket(fileno=os.dup(descriptor)) as twin:
+        twin.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
 
 
 def tls_context(

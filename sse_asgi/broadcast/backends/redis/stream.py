@@ -14,7 +14,10 @@ __all__ = ["WatchedStream"]
 _PIECE: Final = 65_536
 _LARGE: Final = 4 * _PIECE
 _SLOWEST: Final = 262_144
-"""Bytes a second that a large request takes at least, once it is in the system's buffers."""
+"""Bytes a second that a large request moves at least, once it is in the system's buffers."""
+
+_ROOM: Final = 1.0
+"""Seconds more to send a piece in: a full buffer takes more only when a part of it is empty."""
 
 
 class WatchedStream(ByteStream):
@@ -80,7 +83,7 @@ class WatchedStream(ByteStream):
         """
         for start in range(0, len(item), _PIECE):
             piece = item if len(item) <= _PIECE else item[start : start + _PIECE]
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(self._patience + _ROOM):
                 await self._stream.send(piece)
             if start and self._waiting:
                 self._set(max(self._due, anyio.current_time() + self._patience))
