@@ -11,6 +11,7 @@ from typing import Unpack
 
 from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
 from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
+from django.db import connections  # type: ignore[import-untyped]
 from django.http import HttpRequest, StreamingHttpResponse  # type: ignore[import-untyped]
 
 from ..asgi import ContentSource, StreamKeywords
@@ -24,6 +25,7 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
 
     JSON data may hold what Django's own encoder knows: dates, decimals, UUIDs. The response says
     ``Content-Encoding: identity``, without which GZipMiddleware makes a stream unreadable.
+    Synchronous content runs in a thread, whose database connections are closed when it ends.
 
     :param request: the request that is answered
     :param content: asynchronous or synchronous iterable, or a generator function
@@ -40,6 +42,7 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
             raise TypeError(f"an event stream needs Django's ASGI application, not {request!r}")
         options.setdefault("serializer", _to_json)
         body = EventBody(content, request.scope, **options)
+        body.options = body.options.derived(thread_ended=connections.close_all)
         self.connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
         super().__init__(body, status=body.options.status)

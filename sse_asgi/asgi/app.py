@@ -71,6 +71,19 @@ class EventSourceApp:
     :raises ValueError: a method is unknown, or an option has an impossible value
     """
 
+    # FastAPI makes JSON of the attributes of an object that has a __dict__. Without one it fails.
+    __slots__ = (
+        "__weakref__",
+        "_cors",
+        "_handler",
+        "_limits",
+        "_loop",
+        "_loops",
+        "_max_body",
+        "_methods",
+        "options",
+    )
+
     def __init__(
         self,
         handler: Handler,

@@ -113,6 +113,10 @@ class StreamOptions:
     """What goes before everything else: the reconnection time."""
     comment: bytes = field(init=False, repr=False, compare=False)
     """The keep-alive."""
+    thread_ended: Callable[[], object] | None = field(init=False, repr=False, compare=False)
+    """Called in the thread of synchronous content when that has ended and is closed. An adapter
+    sets it by :meth:`derived`, to release what its framework has opened for the thread.
+    """
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """Refuse an unknown option by a message that names the known ones."""
@@ -140,6 +144,7 @@ class StreamOptions:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "comment", encode_comment("ping", self.separator))
         object.__setattr__(self, "head", _head(self.headers))
+        object.__setattr__(self, "thread_ended", None)
 
     def derived(self, **fields: Any) -> StreamOptions:
         """Return these options but for ``fields``, which an adapter has checked already.

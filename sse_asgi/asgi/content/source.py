@@ -6,6 +6,7 @@ import inspect
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Generator,
     Iterable,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..connection import Connection
     from ..loop import LoopState
+    from ..options import StreamOptions
 
 __all__ = [
     "Content",
@@ -37,7 +39,6 @@ __all__ = [
     "close_content",
     "content_factory",
     "open_content",
-    "required_parameters",
     "to_discard",
     "unclosed",
 ]
@@ -45,8 +46,12 @@ __all__ = [
 Content: TypeAlias = AsyncIterable[Any] | Iterable[Any]
 """Items, one after the other: any iterable, asynchronous or not, or an anyio receive stream."""
 
-ContentSource: TypeAlias = Content | Callable[[], Content] | Callable[["Connection"], Content]
-"""Content, or a generator function that makes it anew for each connection, which it may ask for."""
+ContentSource: TypeAlias = (
+    Content
+    | Callable[[], Content | Awaitable[Content]]
+    | Callable[["Connection"], Content | Awaitable[Content]]
+)
+"""Content, or a function that makes it for each connection, which it may take as its argument."""
 
 Encode = Callable[[object], bytes]
 
@@ -66,6 +71,8 @@ def check_content(content: object, name: str = "content") -> None:
     if inspect.iscoroutine(content):
         content.close()
         raise TypeError(f"{name} must be {EXPECTED}, not a coroutine: await it, or write 'yield'")
+    if content is None:
+        raise TypeError(f"{name} must be {EXPECTED}, not None: has the function no 'yield'?")
     if not isinstance(content, (AsyncIterable, Iterable)):
         raise TypeError(f"{name} must be {EXPECTED}, not {content!r}")
 
@@ -78,19 +85,40 @@ def content_factory(source: ContentSource) -> Callable[[Connection], Content]:
     content: Any = source
     if isinstance(content, (AsyncIterator, Iterator)):
         return GivenOnce(content)
-    if inspect.isasyncgenfunction(content) or inspect.isgeneratorfunction(content):
-        wanted = min(required_parameters(content), 1)
-        try:
-            inspect.signature(content).bind(*[None] * wanted)
-        except TypeError as exc:
-            raise TypeError(
-                f"content may take one argument, the connection; {content!r}: {exc}"
-            ) from None
-        return content if wanted else lambda connection: content()
-    if inspect.isroutine(content):
-        raise TypeError(f"content must be {EXPECTED}; {content!r} has no 'yield'")
+    if _makes_content(content):
+        return _content_maker(content)
     check_content(content)
     return Given(content)
+
+
+def _makes_content(source: Any) -> bool:
+    """Tell whether ``source`` is a function, or another object to call, and no content itself."""
+    is_content = isinstance(source, (AsyncIterable, Iterable))
+    return callable(source) and not is_content and not inspect.isclass(source)
+
+
+def _content_maker(function: Any) -> Callable[[Connection], Any]:
+    """Return a function that calls ``function`` with the connection, if it takes an argument.
+
+    A decorator may have made it, so nothing tells what it returns before it is called.
+    """
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a function in C that does not tell
+        return function  # type: ignore[no-any-return]
+    is_taken = any(_takes_connection(parameter) for parameter in signature.parameters.values())
+    try:
+        signature.bind(*[None] * is_taken)
+    except TypeError as exc:
+        raise TypeError(
+            f"content may take one argument, the connection; {function!r}: {exc}"
+        ) from None
+    return function if is_taken else lambda connection: function()
+
+
+def _takes_connection(parameter: inspect.Parameter) -> bool:
+    """Tell whether a parameter needs an argument, or takes any number as decorators' often do."""
+    return parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
 
 
 class Given:
@@ -143,30 +171,23 @@ def _first_item(content: Generator[object, Any, Any]) -> Iterator[object]:
             return
 
 
-def required_parameters(function: Callable[..., object]) -> int:
-    """Count the positional arguments that ``function`` must be given."""
-    parameters = inspect.signature(function).parameters.values()
-    return sum(
-        parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in parameters
-    )
+def open_content(
+    content: Content, options: StreamOptions, loop: LoopState, connection: Connection
+) -> AsyncIterator[object]:
+    """Return an asynchronous iterator over the items, or over batches of items that are ready.
 
-
-def open_content(content: Content, encode: Encode, loop: LoopState) -> AsyncIterator[object]:
-    """Return an asynchronous iterator over the items, or over batches of what is ready at once.
-
-    :param content: what :func:`check_content` let pass
+    :param content: content that :func:`check_content` let pass
     """
     if isinstance(content, AsyncGeneratorType):
         return content
     if hasattr(content, "receive_nowait"):  # to import the class would cost more than all of this
-        return _received(cast("MemoryObjectReceiveStream[object]", content), encode)
+        stream = cast("MemoryObjectReceiveStream[object]", content)
+        return _received(stream, options.encode)
     if isinstance(content, AsyncIterable):
         return content.__aiter__()
     if isinstance(content, (list, tuple)):
-        return _in_memory(content, encode)
-    return ThreadedIterator(content, encode, loop)
+        return _in_memory(content, options.encode)
+    return ThreadedIterator(content, options.encode, loop.workers, connection, options.thread_ended)
 
 
 def unclosed(items: object, content: object) -> list[object]:
