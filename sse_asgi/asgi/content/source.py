@@ -17,7 +17,7 @@ from contextlib import closing
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from anyio import EndOfStream, WouldBlock
+from anyio import EndOfStream, WouldBlock, get_cancelled_exc_class
 
 from ...wire import EncodedBatch
 from ...wire.batch import encode_batch
@@ -219,8 +219,9 @@ async def close_content(content: object) -> None:
         if inspect.isawaitable(closed):
             await closed
     except BaseExceptionGroup as group:
-        # A task group around a yield wraps the exception by which the generator was closed.
-        _, others = group.split(GeneratorExit)
+        # A task group around a yield wraps the exception by which the generator was closed, and on
+        # trio, where it waits for its tasks, the cancellation of the scope, which is raised again.
+        _, others = group.split((GeneratorExit, get_cancelled_exc_class()))
         if others is not None:
             raise others from None
 
