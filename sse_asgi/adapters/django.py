@@ -7,23 +7,36 @@ application: it can refuse a request with its status, and close the connection o
 from __future__ import annotations
 
 import json
-from typing import Unpack
-
-from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
-from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
-from django.http import HttpRequest, StreamingHttpResponse  # type: ignore[import-untyped]
+from collections.abc import AsyncIterable, Iterable, Iterator
+from typing import Any, Unpack
 
 from ..asgi import ContentSource, StreamKeywords
+from ..errors import Refusal
 from .body import EventBody
+from .extra import missing
 
-__all__ = ["EventSourceResponse"]
+try:
+    from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
+    from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
+    from django.db import connections  # type: ignore[import-untyped]
+    from django.http import (  # type: ignore[import-untyped]
+        HttpRequest,
+        HttpResponse,
+        StreamingHttpResponse,
+    )
+except ModuleNotFoundError as exc:
+    raise missing("django", exc) from exc
+
+__all__ = ["EventSourceResponse", "refuse"]
 
 
 class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
     """Streams ``content`` as :class:`sse_asgi.EventStream` does.
 
-    JSON data may hold what Django's own encoder knows: dates, decimals, UUIDs. The response says
-    ``Content-Encoding: identity``, without which GZipMiddleware makes a stream unreadable.
+    Synchronous content runs in a thread. The database connections that it opens there are closed at
+    its end, as Django closes those of a request. JSON data may hold all that Django's own encoder
+    knows: dates, decimals, UUIDs. The response says ``Content-Encoding: identity``, without which
+    GZipMiddleware makes a stream unreadable.
 
     :param request: the request that is answered
     :param content: asynchronous or synchronous iterable, or a generator function
@@ -39,14 +52,52 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         if not isinstance(request, ASGIRequest):
             raise TypeError(f"an event stream needs Django's ASGI application, not {request!r}")
         options.setdefault("serializer", _to_json)
-        body = EventBody(content, request.scope, **options)
+        body = EventBody(content, request.scope, adapt=_closing_connections, **options)
         self.connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
         super().__init__(body, status=body.options.status)
-        self.headers["Content-Encoding"] = "identity"
+        given: set[str] = set()
+        self.headers["content-encoding"] = "identity"
         for name, value in body.headers:
-            self.headers[name] = value
+            if name == "set-cookie":
+                self.cookies.load(value)
+            elif name in given:
+                self.headers[name] = f"{self.headers[name]}, {value}"  # RFC 9110, 5.3
+            else:
+                self.headers[name] = value
+            given.add(name)
         self._resource_closers.append(body.leave)
+
+
+def refuse(exc: Refusal) -> HttpResponse:
+    """Return the response with the status of a :class:`sse_asgi.Refusal`.
+
+    For a view that catches it, or for a middleware: ``def process_exception(self, request, exc)``.
+    """
+    response = HttpResponse(exc.body, status=exc.status, content_type="text/plain; charset=utf-8")
+    for name, value in exc.headers:
+        response.headers[name] = value
+    return response
+
+
+def _closing_connections(content: Any) -> Any:
+    """Have synchronous content close the database connections of its thread at its end.
+
+    Django closes those of a request's own thread; nobody else would close those of this one.
+    """
+    is_synchronous = isinstance(content, Iterable) and not isinstance(content, AsyncIterable)
+    if not is_synchronous or isinstance(content, (list, tuple)):
+        return content
+    if hasattr(content, "receive_nowait"):
+        return content
+    return _rows(content)
+
+
+def _rows(content: Iterable[object]) -> Iterator[object]:
+    try:
+        yield from content
+    finally:
+        connections.close_all()
 
 
 def _to_json(value: object) -> str:

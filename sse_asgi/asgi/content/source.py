@@ -33,6 +33,7 @@ __all__ = [
     "ContentSource",
     "Given",
     "GivenOnce",
+    "adapted",
     "check_content",
     "close_content",
     "content_factory",
@@ -125,6 +126,15 @@ class GivenOnce(Given):
     def take(self) -> Content | None:
         content, self._content = self._content, None
         return content
+
+
+def adapted(
+    make: Callable[[Connection], Any], adapt: Callable[[Any], Any]
+) -> Callable[[Connection], Any]:
+    """Return a function that gives what ``adapt`` returns for the content that ``make`` gives."""
+    if isinstance(make, Given):
+        return type(make)(adapt(make.take()))
+    return lambda connection: adapt(make(connection))
 
 
 def to_discard(content: Any) -> Any:
