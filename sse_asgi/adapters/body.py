@@ -17,7 +17,7 @@ from anyio import CancelScope
 
 from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
 from ..asgi.connection import request_name
-from ..asgi.content.source import adapted, content_factory
+from ..asgi.content.source import content_factory
 from ..asgi.serving import discard, serve
 from ..asgi.session.coding import negotiate
 from ..asgi.session.session import ContentMaker
@@ -39,7 +39,6 @@ class EventBody(AsyncIterator[bytes]):
     :param receive: the server's ``receive``. Needed only if the framework does not detect
         disconnects; a framework that does must close this iterator or cancel the task that iterates
         over it
-    :param adapt: called with the content before it is streamed; returns the content to stream
     :param options: see :class:`sse_asgi.StreamOptions`
     :raises TypeError: ``content`` is not content, or an option is of the wrong type
     :raises ValueError: an option has an impossible value
@@ -51,11 +50,9 @@ class EventBody(AsyncIterator[bytes]):
         scope: Any,
         *,
         receive: Callable[[], Awaitable[Any]] | None = None,
-        adapt: Callable[[Any], Any] | None = None,
         **options: Unpack[StreamKeywords],
     ) -> None:
-        make = content_factory(content)
-        self._make = make if adapt is None else adapted(make, adapt)
+        self._make = content_factory(content)
         # The head is out: a comment follows at once, since daphne holds it back until then.
         self.options = StreamOptions(**options).derived(start_timeout=0)
         self.connection = Connection(scope, Notice())

@@ -7,8 +7,7 @@ application: it can refuse a request with its status, and close the connection o
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, Iterable, Iterator
-from typing import Any, Unpack
+from typing import Unpack
 
 from ..asgi import ContentSource, StreamKeywords
 from ..errors import Refusal
@@ -52,20 +51,15 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         if not isinstance(request, ASGIRequest):
             raise TypeError(f"an event stream needs Django's ASGI application, not {request!r}")
         options.setdefault("serializer", _to_json)
-        body = EventBody(content, request.scope, adapt=_closing_connections, **options)
+        body = EventBody(content, request.scope, **options)
+        body.options = body.options.derived(thread_ended=connections.close_all)
         self.connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
         super().__init__(body, status=body.options.status)
         given: set[str] = set()
         self.headers["content-encoding"] = "identity"
         for name, value in body.headers:
-            if name == "set-cookie":
-                self.cookies.load(value)
-            elif name in given:
-                self.headers[name] = f"{self.headers[name]}, {value}"  # RFC 9110, 5.3
-            else:
-                self.headers[name] = value
-            given.add(name)
+            _add(self, name, value, given)
         self._resource_closers.append(body.leave)
 
 
@@ -75,29 +69,24 @@ def refuse(exc: Refusal) -> HttpResponse:
     For a view that catches it, or for a middleware: ``def process_exception(self, request, exc)``.
     """
     response = HttpResponse(exc.body, status=exc.status, content_type="text/plain; charset=utf-8")
+    given: set[str] = set()
     for name, value in exc.headers:
-        response.headers[name] = value
+        _add(response, name, value, given)
     return response
 
 
-def _closing_connections(content: Any) -> Any:
-    """Have synchronous content close the database connections of its thread at its end.
+def _add(response: HttpResponse, name: str, value: str, given: set[str]) -> None:
+    """Add a field; Django keeps one value of each, so those of a list are joined (RFC 9110, 5.3).
 
-    Django closes those of a request's own thread; nobody else would close those of this one.
+    :param given: the names that were added before
     """
-    is_synchronous = isinstance(content, Iterable) and not isinstance(content, AsyncIterable)
-    if not is_synchronous or isinstance(content, (list, tuple)):
-        return content
-    if hasattr(content, "receive_nowait"):
-        return content
-    return _rows(content)
-
-
-def _rows(content: Iterable[object]) -> Iterator[object]:
-    try:
-        yield from content
-    finally:
-        connections.close_all()
+    if name == "set-cookie":
+        response.cookies.load(value)
+    elif name in given:
+        response.headers[name] = f"{response.headers[name]}, {value}"
+    else:
+        response.headers[name] = value
+    given.add(name)
 
 
 def _to_json(value: object) -> str:

@@ -10,6 +10,7 @@ from ..wire import JSONServerSentEvent, ServerSentEvent
 __all__ = ["encode_item", "event_fields", "native_event"]
 
 _NAMES: Final = frozenset({"ServerSentEvent", "JSONServerSentEvent", "ServerSentEventMessage"})
+_PACKAGES: Final = frozenset({"sse_starlette", "fastapi", "litestar", "httpx_sse"})
 _FIELDS: Final = ("event", "id", "retry", "comment")
 
 
@@ -20,7 +21,7 @@ def event_fields(item: object) -> dict[str, Any] | None:
     FastAPI's, ``data`` is sent as JSON and ``raw_data`` as it is; in the others ``data`` is text.
     """
     kinds = [kind for kind in type(item).__mro__ if kind.__name__ in _NAMES]
-    if not kinds or kinds[0].__module__.partition(".")[0] == "sse_asgi":
+    if not kinds or kinds[0].__module__.partition(".")[0] not in _PACKAGES:
         return None
     fields = {name: _field(item, name) for name in _FIELDS}
     if hasattr(item, "raw_data"):

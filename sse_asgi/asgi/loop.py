@@ -1,4 +1,4 @@
-"""The state that the streams of one event loop share: clock, timers, pump, shutdown watch."""
+"""The state that an event loop's streams share: clock, timers, pump, threads, shutdown watch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..runtime.eventloop import EventLoop, Spawned, TaskFunction, is_cancellatio
 from ..runtime.pump import Pump
 from ..runtime.tasks import AnyioTaskPair, TaskPair
 from ..runtime.timers import Clock, MonotonicClock, TimerQueue
+from ..runtime.workers import Workers
 from .outcome import CloseReason
 from .server.shutdown import ShutdownWatch
 
@@ -40,8 +41,9 @@ class LoopState:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
         self.new_tasks = _task_pair_type(self.on_asyncio)
-        self.timers = TimerQueue(self.clock, self._spawn_timers)
+        self.timers = TimerQueue(self.clock, self._spawn_timers, self._spawn)
         self.pump = Pump(self._spawn)
+        self.workers = Workers(self.event_loop)
         self.sessions: set[Stoppable] = set()
         self.shutdown = ShutdownWatch(
             self.event_loop, self.clock, self.timers, self.sessions, self.stop_streams

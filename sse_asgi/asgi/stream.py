@@ -1,4 +1,4 @@
-"""EventStream: content in, ASGI callable out."""
+"""EventStream: an ASGI application made of content."""
 
 from __future__ import annotations
 
@@ -26,14 +26,21 @@ class EventStream:
 
     Each item of the content is sent at once: a ``str`` is an event's data, a ``dict`` holds the
     fields of a :class:`ServerSentEvent`, ``bytes`` are a complete block, and any other item is JSON
-    data. Synchronous iterables run in a thread.
+    data. A synchronous iterable runs in a thread. An event loop has 256 of them, and a client for
+    which none is free gets a 503 with ``Retry-After``.
 
-    :param content: asynchronous or synchronous iterable, generator function, or anyio receive
-        stream
+    In FastAPI, return :class:`sse_asgi.adapters.fastapi.EventSourceResponse` instead.
+
+    :param content: asynchronous or synchronous iterable, anyio receive stream, or a function (any
+        callable object but a class) that returns one of these: a generator function, for example,
+        or a coroutine function
     :param options: see :class:`StreamOptions`
     :raises TypeError: ``content`` is not content, or an option is of the wrong type
     :raises ValueError: an option has an impossible value
     """
+
+    # FastAPI makes JSON of the attributes of an object that has a __dict__. Without one it fails.
+    __slots__ = ("__weakref__", "_loop", "_make", "options")
 
     def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
         self._make: Callable[[Connection], Content] = content_factory(content)

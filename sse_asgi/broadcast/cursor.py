@@ -28,6 +28,7 @@ class Cursor:
         "at",
         "feed",
         "feeds",
+        "is_restarted",
         "is_stale",
         "owner",
         "sent",
@@ -42,6 +43,8 @@ class Cursor:
         """The sequence of the last event that the client was sent."""
         self.is_stale = False
         """Whether the history will soon have forgotten :attr:`sent`."""
+        self.is_restarted = False
+        """Whether the history has begun anew, so that no mark is known to be right."""
         self.feeds: LoopFeeds | None = None
         self.owner: object = None
         """A weak reference to the subscription."""
@@ -64,6 +67,11 @@ class Cursor:
     def ask_for_position(self) -> None:
         """Take note that the client needs a newer position; wake the subscriber."""
         self.is_stale = True
+        self.wake()
+
+    def restart(self) -> None:
+        """Take note that the history has begun anew; wake the subscriber."""
+        self.is_restarted = True
         self.wake()
 
     def settle(self) -> int:

@@ -44,8 +44,8 @@ class Marked(Protocol):
     def ask_for_position(self) -> None:
         """Take note that the client needs a newer position; wake the subscriber."""
 
-    def wake(self) -> None:
-        """Wake the subscriber, since the history begins anew or has failed."""
+    def restart(self) -> None:
+        """Take note that the history has begun anew, or has failed; wake the subscriber."""
 
 
 class Feed:
@@ -192,7 +192,7 @@ class LoopFeeds:
                     place.ask_for_position()
         if restarted:
             for place in tuple(self.places):
-                place.wake()
+                place.restart()
 
     def _feed(self, name: str) -> Feed:
         feed = self._feeds.get(name)

@@ -14,24 +14,19 @@ gap, and the policy ``on_gap`` says how to go on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..wire import EncodedBatch, ServerSentEvent
+from ..wire.names import GAP, POSITION
 from .cursor import Cursor
 from .log.backend import Page
 from .log.entry import Entry, Position
 from .log.reader import LogReader
 
-__all__ = ["GAP", "POSITION", "GapReason", "OnGap", "Replay"]
+__all__ = ["GapReason", "OnGap", "Replay"]
 
 OnGap: TypeAlias = Literal["oldest", "now", "close"]
 GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
-
-POSITION: Final = "position"
-"""The name of the event that says where a client stands."""
-
-GAP: Final = "gap"
-"""The name of the event that says what a client has missed for good."""
 
 
 class Replay:
@@ -93,7 +88,10 @@ class Replay:
     @property
     def place(self) -> Position | None:
         """The position after which it goes on."""
-        return None if self.epoch is None else Position(self.epoch, self._cursor.at)
+        if self._asked_ahead and not self.has_begun:
+            return self._resume
+        history = self._reader.history
+        return None if self.epoch is None else history.position_at(self._cursor.at)
 
     # All of the following is called under the lock, but for :meth:`deliver`.
 
@@ -158,9 +156,9 @@ class Replay:
         history, position = self._reader.history, self._resume
         if history.complete or position is None or self._asked_ahead:
             return self.is_asking
-        if position.epoch != history.epoch or position.sequence <= history.tip:
+        if history.knows(position) is not None:
             return False
-        self.epoch, self._cursor.at = position
+        self.epoch, self._cursor.at = history.epoch, position.sequence
         self._asked_ahead = True
         self._ask()
         return True
@@ -173,10 +171,8 @@ class Replay:
         if self._resumes:
             if position is None:
                 return self._gap("unknown")
-            if position.epoch != history.epoch:
-                return self._gap("reset")
-            if position.sequence > history.tip:
-                return self._gap("unknown")
+            if not history.knows(position):
+                return self._gap("unknown" if position.epoch == history.stretch else "reset")
             cursor.at = position.sequence
         elif self.epoch is None:  # it was made before the log was reached
             cursor.at = history.tip

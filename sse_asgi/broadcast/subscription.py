@@ -106,6 +106,8 @@ class Subscription(AsyncIterator[EncodedBatch]):
             feeds.advance()
         if history.failure is not None:
             raise RuntimeError("the backend of the hub failed") from history.failure
+        if cursor.is_restarted:
+            cursor.is_restarted = self._is_live = False
         if self._is_live and self._replay.epoch == history.epoch:
             feed = cursor.feed
             if feed is None:
@@ -137,7 +139,11 @@ class Subscription(AsyncIterator[EncodedBatch]):
             return True
         if replay.is_asking or not replay.has_begun:
             return False
-        is_elsewhere = replay.epoch != history.epoch or history.failure is not None
+        is_elsewhere = (
+            replay.epoch != history.epoch
+            or history.failure is not None
+            or self._cursor.is_restarted
+        )
         has_news = self._cursor.feed is not None or self._cursor.is_stale
         return is_elsewhere or not self._is_live or has_news
 

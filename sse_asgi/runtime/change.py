@@ -23,7 +23,13 @@ class Change:
         """Wait for the next :meth:`notify`."""
         if self._event is None:
             self._event = anyio.Event()
-        await self._event.wait()
+        event = self._event
+        try:
+            await event.wait()
+        finally:
+            # An event belongs to its event loop: the next one to wait may run in another.
+            if self._event is event and not event.statistics().tasks_waiting:
+                self._event = None
 
     def notify(self) -> None:
         """Wake every task that waits."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -260,6 +262,34 @@ def test_django_needs_a_request_that_came_through_asgi() -> None:
 
     with pytest.raises(TypeError, match="ASGI"):
         EventSourceResponse(HttpRequest(), ["a"])
+
+
+@pytest.mark.needs("django")
+async def test_django_closes_the_connections_of_the_thread_of_synchronous_content(
+    monkeypatch: Any,
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def close_all(handler: object) -> None:
+        threads.append(threading.current_thread())
+
+    class View:
+        def __iter__(self) -> Iterator[str]:
+            threads.append(threading.current_thread())
+            yield "a"
+
+    configure_django()
+    from django.core.handlers.asgi import ASGIRequest
+    from django.db.utils import ConnectionHandler  # type: ignore[import-untyped]
+
+    from sse_asgi.adapters.django import EventSourceResponse
+
+    monkeypatch.setattr(ConnectionHandler, "close_all", close_all)
+    response = EventSourceResponse(ASGIRequest(SCOPE, io.BytesIO()), View())
+    assert [piece async for piece in response][-1].endswith(b"data: a\n\n")
+    ran, closed = threads
+    assert ran is closed
+    assert ran is not threading.main_thread()
 
 
 @pytest.mark.needs("quart")

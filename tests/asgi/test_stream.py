@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sse_asgi import CloseReason, EventStream, StreamSummary
+from sse_asgi import CloseReason, EventSourceApp, EventStream, StreamSummary
 from sse_asgi.testing import ASGI_2_4, DAPHNE, GRANIAN, HYPERCORN, UVICORN, ServerProfile, connect
 from tests.harness import Peer, http_scope, nothing_left, only, serve
 
@@ -199,3 +200,11 @@ async def test_client_that_leaves_ends_the_stream_on_every_profile_of_server(
     async with nothing_left(), connect(stream, server=server) as events:
         assert (await events.receive()).data == "a"
     assert only(closed).reason is CloseReason.CLIENT_GONE
+
+
+@pytest.mark.parametrize("make", [EventStream, EventSourceApp])
+def test_application_shows_no_attributes_to_frameworks_that_make_json_of_them(make: Any) -> None:
+    app = make(lambda connection: ["a"])
+    with pytest.raises(TypeError, match="__dict__"):
+        vars(app)
+    assert weakref.ref(app)() is app

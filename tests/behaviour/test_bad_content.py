@@ -9,6 +9,7 @@ import pytest
 
 from sse_asgi import Connection, EventStream
 from sse_asgi.asgi.content.source import check_content, content_factory
+from tests.harness import Peer, serve
 
 ITEMS = ["a", "b", "c"]
 
@@ -40,6 +41,14 @@ async def wants_a_keyword(*, connection: Connection) -> AsyncIterator[str]:
     yield "a"
 
 
+def returns_nothing(connection: Connection) -> Any:
+    connection.headers.get_all("x")
+
+
+async def returns_nothing_after_a_wait() -> Any:
+    return None
+
+
 class OnlyNext:
     """Has ``__next__``, but is no iterator."""
 
@@ -56,8 +65,6 @@ BAD_CONTENT: list[tuple[Callable[[], Any], str]] = [
     (lambda: None, "not None"),
     (lambda: 5, "not 5"),
     (returns, "not a coroutine: await it, or write 'yield'"),
-    (lambda: returns, "has no 'yield'"),
-    (lambda: print, "has no 'yield'"),
     (lambda: list, "not <class 'list'>"),
     (lambda: AsyncItems, "not <class .*AsyncItems"),
     (OnlyNext, "not <.*OnlyNext"),
@@ -72,6 +79,15 @@ def test_what_is_no_content_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(TypeError, match=f"^content .*{reason}"):
         EventStream(make())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("function", [returns_nothing, returns_nothing_after_a_wait, print])
+async def test_function_without_a_yield_fails_with_the_reason(function: Any) -> None:
+    peer = Peer()
+    with pytest.raises(TypeError, match="returned must be .* not None: has the function no 'yield"):
+        await serve(EventStream(function), peer)
+    assert not peer.messages
 
 
 def test_content_check_names_what_it_was_asked_about() -> None:

@@ -1,4 +1,4 @@
-"""The content of an event stream: every kind of it, as one asynchronous iterator."""
+"""The kinds of content that an event stream may have, each as one asynchronous iterator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Generator,
     Iterable,
@@ -16,7 +17,7 @@ from contextlib import closing
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from anyio import EndOfStream, WouldBlock
+from anyio import EndOfStream, WouldBlock, get_cancelled_exc_class
 
 from ...wire import EncodedBatch
 from ...wire.batch import encode_batch
@@ -27,27 +28,30 @@ if TYPE_CHECKING:
 
     from ..connection import Connection
     from ..loop import LoopState
+    from ..options import StreamOptions
 
 __all__ = [
     "Content",
     "ContentSource",
     "Given",
     "GivenOnce",
-    "adapted",
     "check_content",
     "close_content",
     "content_factory",
     "open_content",
-    "required_parameters",
     "to_discard",
     "unclosed",
 ]
 
 Content: TypeAlias = AsyncIterable[Any] | Iterable[Any]
-"""Items, one after the other: any iterable, asynchronous or not, or an anyio receive stream."""
+"""The items of a stream: any iterable, asynchronous or not, or an anyio receive stream."""
 
-ContentSource: TypeAlias = Content | Callable[[], Content] | Callable[["Connection"], Content]
-"""Content, or a generator function that makes it anew for each connection, which it may ask for."""
+ContentSource: TypeAlias = (
+    Content
+    | Callable[[], Content | Awaitable[Content]]
+    | Callable[["Connection"], Content | Awaitable[Content]]
+)
+"""Content, or a function that makes it for each connection, which it may take as its argument."""
 
 Encode = Callable[[object], bytes]
 
@@ -55,9 +59,9 @@ EXPECTED = "an iterable (asynchronous or not), a generator function or an anyio 
 
 
 def check_content(content: object, name: str = "content") -> None:
-    """Refuse what cannot be iterated over item by item.
+    """Refuse an object that cannot be iterated over item by item.
 
-    :raises TypeError: with the reason, naming ``name``
+    :raises TypeError: with the reason; the message calls the object ``name``
     """
     if isinstance(content, AsyncGeneratorType):
         return  # the usual content, and the other questions take their time
@@ -67,6 +71,8 @@ def check_content(content: object, name: str = "content") -> None:
     if inspect.iscoroutine(content):
         content.close()
         raise TypeError(f"{name} must be {EXPECTED}, not a coroutine: await it, or write 'yield'")
+    if content is None:
+        raise TypeError(f"{name} must be {EXPECTED}, not None: has the function no 'yield'?")
     if not isinstance(content, (AsyncIterable, Iterable)):
         raise TypeError(f"{name} must be {EXPECTED}, not {content!r}")
 
@@ -79,19 +85,40 @@ def content_factory(source: ContentSource) -> Callable[[Connection], Content]:
     content: Any = source
     if isinstance(content, (AsyncIterator, Iterator)):
         return GivenOnce(content)
-    if inspect.isasyncgenfunction(content) or inspect.isgeneratorfunction(content):
-        wanted = min(required_parameters(content), 1)
-        try:
-            inspect.signature(content).bind(*[None] * wanted)
-        except TypeError as exc:
-            raise TypeError(
-                f"content may take one argument, the connection; {content!r}: {exc}"
-            ) from None
-        return content if wanted else lambda connection: content()
-    if inspect.isroutine(content):
-        raise TypeError(f"content must be {EXPECTED}; {content!r} has no 'yield'")
+    if _makes_content(content):
+        return _content_maker(content)
     check_content(content)
     return Given(content)
+
+
+def _makes_content(source: Any) -> bool:
+    """Tell whether ``source`` is a function, or another object to call, and no content itself."""
+    is_content = isinstance(source, (AsyncIterable, Iterable))
+    return callable(source) and not is_content and not inspect.isclass(source)
+
+
+def _content_maker(function: Any) -> Callable[[Connection], Any]:
+    """Return a function that calls ``function`` with the connection, if it takes an argument.
+
+    A decorator may have made it, so nothing tells what it returns before it is called.
+    """
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a function in C that does not tell
+        return function  # type: ignore[no-any-return]
+    is_taken = any(_takes_connection(parameter) for parameter in signature.parameters.values())
+    try:
+        signature.bind(*[None] * is_taken)
+    except TypeError as exc:
+        raise TypeError(
+            f"content may take one argument, the connection; {function!r}: {exc}"
+        ) from None
+    return function if is_taken else lambda connection: function()
+
+
+def _takes_connection(parameter: inspect.Parameter) -> bool:
+    """Tell whether a parameter needs an argument, or takes any number as decorators' often do."""
+    return parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
 
 
 class Given:
@@ -128,15 +155,6 @@ class GivenOnce(Given):
         return content
 
 
-def adapted(
-    make: Callable[[Connection], Any], adapt: Callable[[Any], Any]
-) -> Callable[[Connection], Any]:
-    """Return a function that gives what ``adapt`` returns for the content that ``make`` gives."""
-    if isinstance(make, Given):
-        return type(make)(adapt(make.take()))
-    return lambda connection: adapt(make(connection))
-
-
 def to_discard(content: Any) -> Any:
     """Return content that stands for ``content`` and ends with its first item, or before.
 
@@ -153,34 +171,27 @@ def _first_item(content: Generator[object, Any, Any]) -> Iterator[object]:
             return
 
 
-def required_parameters(function: Callable[..., object]) -> int:
-    """Count the positional arguments that ``function`` must be given."""
-    parameters = inspect.signature(function).parameters.values()
-    return sum(
-        parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in parameters
-    )
+def open_content(
+    content: Content, options: StreamOptions, loop: LoopState, connection: Connection
+) -> AsyncIterator[object]:
+    """Return an asynchronous iterator over the items, or over batches of items that are ready.
 
-
-def open_content(content: Content, encode: Encode, loop: LoopState) -> AsyncIterator[object]:
-    """Return an asynchronous iterator over the items, or over batches of what is ready at once.
-
-    :param content: what :func:`check_content` let pass
+    :param content: content that :func:`check_content` let pass
     """
     if isinstance(content, AsyncGeneratorType):
         return content
     if hasattr(content, "receive_nowait"):  # to import the class would cost more than all of this
-        return _received(cast("MemoryObjectReceiveStream[object]", content), encode)
+        stream = cast("MemoryObjectReceiveStream[object]", content)
+        return _received(stream, options.encode)
     if isinstance(content, AsyncIterable):
         return content.__aiter__()
     if isinstance(content, (list, tuple)):
-        return _in_memory(content, encode)
-    return ThreadedIterator(content, encode, loop)
+        return _in_memory(content, options.encode)
+    return ThreadedIterator(content, options.encode, loop.workers, connection, options.thread_ended)
 
 
 def unclosed(items: object, content: object) -> list[object]:
-    """Return an iterator over content, and the content, as far as there is something to close.
+    """Return those of an iterator over content, and the content, that can still be closed.
 
     Objects of client libraries, cursors and files own a connection that their iterators do not
     close.
@@ -196,9 +207,9 @@ def unclosed(items: object, content: object) -> list[object]:
 
 
 async def close_content(content: object) -> None:
-    """Run what the content, or an iterator over it, left to do: its ``finally`` blocks.
+    """Close content, or an iterator over it, so that its ``finally`` blocks run.
 
-    :raises BaseException: what it raised
+    :raises BaseException: the exception that those raised
     """
     aclose: Any = getattr(content, "aclose", None)
     if aclose is None:
@@ -208,8 +219,9 @@ async def close_content(content: object) -> None:
         if inspect.isawaitable(closed):
             await closed
     except BaseExceptionGroup as group:
-        # A task group around a yield wraps the exception by which the generator was closed.
-        _, others = group.split(GeneratorExit)
+        # A task group around a yield wraps the exception by which the generator was closed, and on
+        # trio, where it waits for its tasks, the cancellation of the scope, which is raised again.
+        _, others = group.split((GeneratorExit, get_cancelled_exc_class()))
         if others is not None:
             raise others from None
 
@@ -217,7 +229,7 @@ async def close_content(content: object) -> None:
 async def _received(
     stream: MemoryObjectReceiveStream[object], encode: Encode
 ) -> AsyncIterator[EncodedBatch]:
-    """Join what the senders have put there already; tell them when the stream has ended."""
+    """Join the items that the senders have put there; close the stream at the end."""
     with stream:
         while True:
             try:

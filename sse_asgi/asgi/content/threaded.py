@@ -1,162 +1,181 @@
-"""Synchronous iterables: pulled in a thread, handed over in batches."""
+"""Synchronous content: iterated over in a thread of its stream, handed over in batches.
+
+Each stream of such content takes one thread until the content ends. The content may call
+``anyio.from_thread.run`` there, and everything that a library ties to a thread stays with the
+stream. An event loop has at most :data:`~sse_asgi.runtime.workers.MAX_WORKERS` such threads. A
+client for which there is none gets a 503 with ``Retry-After``.
+
+A thread cannot be interrupted. When the client leaves, the calls end that the thread makes by
+``from_thread.run``, and ``from_thread.check_cancelled`` raises; other content ends with its next
+item. Content that waits for a queue should do so with a timeout, and ask after each::
+
+    while True:
+        try:
+            yield queue.get(timeout=1)
+        except queue.Empty:
+            anyio.from_thread.check_cancelled()
+
+A thread that has not ended after ``cleanup_timeout`` is left alone, which the log says once, and
+the item that it gets last is lost.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextvars import copy_context
-from typing import TYPE_CHECKING
+import logging
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import CancelledError as CallCancelledError
+from contextlib import suppress
+from typing import Final
 
 import anyio
 
+from ...errors import Refusal
+from ...runtime.workers import NoWorker, Worker, Workers
 from ...wire import EncodedBatch
+from ..connection import Connection, request_name
+from .handover import Handover
 
-if TYPE_CHECKING:
-    from ..loop import LoopState
+__all__ = ["ThreadedIterator"]
 
-from ...wire.batch import encode_batch
+logger = logging.getLogger("sse_asgi")
 
-__all__ = [
-    "ThreadedIterator",
-]
-
-READY_ITEMS = 256
-
-BLOCKED = 0.1
+_BLOCKED: Final = 0.1
 """Seconds after which an iterable is closed although its thread still waits for an item."""
+
+_RETRY_AFTER: Final = (1, 5)
+"""Seconds after which a client may try again, drawn so that clients do not return together."""
 
 
 class ThreadedIterator(AsyncIterator[EncodedBatch]):
-    """Pulls a synchronous iterable in a thread of its own, which stays until the iterable ends.
+    """Iterates over a synchronous iterable in a worker thread, which also encodes the items.
 
-    An item is handed over as soon as it is there, together with all others that are; the thread
-    waits when too many are. A thread hop for each item would cost thirty times as much.
+    An item is handed over at once, together with all others that are ready. The thread waits when
+    too many are. A thread hop for each item would cost thirty times as much.
+
+    :param connection: the request, whose context the thread has
+    :param at_end: called in the thread when the iterable has ended and is closed. Adapters release
+        there what their framework has opened for the thread, such as Django's connections
     """
 
     closes_content = True
 
     def __init__(
-        self, items: Iterable[object], encode: Callable[[object], bytes], loop: LoopState
+        self,
+        items: Iterable[object],
+        encode: Callable[[object], bytes],
+        workers: Workers,
+        connection: Connection,
+        at_end: Callable[[], object] | None = None,
     ) -> None:
         self._items = items
         self._encode = encode
-        self._loop = loop
-        self._ready: deque[object] = deque()
-        self._batches: Iterator[EncodedBatch] = iter(())
-        self._room = threading.Event()
-        self._arrival = anyio.Event()
-        self._waiting = False
-        self._thread: threading.Thread | None = None
-        self._ended = False
-        self._closed = False
+        self._workers = workers
+        self._connection = connection
+        self._at_end = at_end
+        self._handover = Handover(workers.event_loop.call_soon)
+        self._worker: Worker | None = None
         self._error: BaseException | None = None
         self._owner: object = None
         """The iterable, if it has a connection, say, that closing its iterator leaves open."""
+        self._is_abandoned = False
 
     async def __anext__(self) -> EncodedBatch:
-        if self._thread is None:
-            self._start()
-        while True:
-            for batch in self._batches:
-                return batch
-            if not self._ready:
-                await self._wait()
-            if self._ready:
-                self._batches = encode_batch(self._drain(), self._encode)
-            elif self._error is None:
-                raise StopAsyncIteration
-            else:
-                error, self._error = self._error, None
-                raise error
+        if self._worker is None:
+            self._worker = self._start()
+        handover = self._handover
+        if handover.is_empty:
+            await handover.wait()
+        if not handover.is_empty:
+            return handover.take()
+        error, self._error = self._error, None
+        raise StopAsyncIteration if error is None else error
 
-    def _start(self) -> None:
-        run = copy_context().run
-        self._thread = threading.Thread(
-            target=run, args=(self._pull,), name="sse_asgi content", daemon=True
-        )
-        self._thread.start()
+    def _start(self) -> Worker:
+        """Start the thread.
 
-    async def _wait(self) -> None:
-        """Wait until something is ready or the thread has ended."""
-        while not self._ready and not self._ended:
-            self._arrival = anyio.Event()
-            self._waiting = True
-            # The thread looks at _waiting after it has appended, so one of the two sees the other.
-            if not self._ready and not self._ended:
-                await self._arrival.wait()
-            self._waiting = False
+        :raises Refusal: there is none, so the client must come back later
+        """
+        try:
+            return self._workers.start(self._run)
+        except NoWorker as exc:
+            name = request_name(self._connection)
+            logger.warning("%s: no thread for synchronous content: %s", name, exc)
+            from random import randint  # seldom needed, and slow to import
 
-    def _drain(self) -> Iterator[object]:
-        while self._ready:
-            yield self._ready.popleft()
-            if not self._room.is_set():
-                self._room.set()
+            headers = {"retry-after": str(randint(*_RETRY_AFTER))}
+            raise Refusal(503, "No thread is free for this stream", headers) from exc
 
     async def aclose(self) -> None:
         """Close the iterable, in its thread, and wait for it; the caller bounds the time.
 
-        A thread cannot be interrupted: an iterable that blocks is closed when it returns.
-
-        :raises BaseException: what the iterable raised meanwhile
+        :raises BaseException: the exception that the iterable raised meanwhile
         """
-        self._closed = True
-        self._room.set()
-        if self._thread is None:
-            _close(self._items)
-        else:
-            with anyio.move_on_after(BLOCKED if self._owner is not None else None):
-                await self._wait_for_end()
-            if not self._ended:
-                # The thread waits for the connection, or whatever the object owns: this ends it.
-                owner, self._owner = self._owner, None
-                await anyio.to_thread.run_sync(_close, owner, abandon_on_cancel=True)
-                await self._wait_for_end()
-        if self._error is not None:
-            error, self._error = self._error, None
+        self._handover.close()
+        if self._worker is None:
+            items, self._items = self._items, ()
+            _close(items)
+            return
+        self._worker.cancel()
+        try:
+            await self._wait_for_thread()
+        except BaseException:
+            self._is_abandoned = True
+            self._worker.cancel()  # the calls of its clean-up
+            raise
+        error, self._error = self._error, None
+        if error is not None and not isinstance(error, CancelledError | CallCancelledError):
             raise error
 
-    async def _wait_for_end(self) -> None:
-        while not self._ended:
-            self._ready.clear()
-            await self._wait()
+    async def _wait_for_thread(self) -> None:
+        handover = self._handover
+        with anyio.move_on_after(_BLOCKED if self._owner is not None else None):
+            await handover.wait_until_ended()
+        if not handover.is_ended:
+            # The thread waits for the connection, or whatever the object owns: this ends it.
+            with suppress(NoWorker):
+                self._workers.start(self._close_owner)
+            await handover.wait_until_ended()
 
     # -- in the thread -----------------------------------------------------------------------------
 
-    def _pull(self) -> None:
+    def _close_owner(self) -> None:
+        owner, self._owner = self._owner, None
         try:
-            items = iter(self._items)
-            if items is not self._items and hasattr(self._items, "close"):
-                self._owner = self._items
+            _close(owner)
+        except Exception:
+            name = request_name(self._connection)
+            logger.exception("%s: content that its thread waits for failed to close", name)
+
+    def _run(self) -> None:
+        try:
             try:
-                for item in items:
-                    if self._closed:
-                        break
-                    self._hand_over(item)
+                self._iterate()
             finally:
-                _close(items)
-                _close(self._owner)
+                if self._at_end is not None:
+                    self._at_end()
         except BaseException as exc:
             self._error = exc
+            if self._is_abandoned and isinstance(exc, Exception):
+                name = request_name(self._connection)
+                logger.exception("%s: the content failed after the end of its stream", name)
         finally:
-            self._ended = True
-            self._notify()
+            self._handover.end()
 
-    def _hand_over(self, item: object) -> None:
-        self._ready.append(item)
-        if self._waiting:
-            self._notify()
-        if len(self._ready) >= READY_ITEMS:
-            self._room.clear()
-            if len(self._ready) >= READY_ITEMS and not self._closed:
-                self._room.wait()
-
-    def _notify(self) -> None:
-        self._waiting = False
+    def _iterate(self) -> None:
+        items = iter(self._items)
+        if items is not self._items and hasattr(self._items, "close"):
+            self._owner = self._items
         try:
-            self._loop.call_soon(self._arrival.set)
-        except RuntimeError:  # the event loop ended first
-            self._closed = True
+            handover, encode = self._handover, self._encode
+            for item in items:
+                if handover.is_closed:
+                    break
+                handover.put(encode(item))
+        finally:
+            _close(items)
+            owner, self._owner = self._owner, None
+            _close(owner)
 
 
 def _close(items: object) -> None:

@@ -142,7 +142,9 @@ class Session:
         if is_ready_content(content):
             await self._deliver(content, alone=alone)
             return True
-        self._items = items = open_content(content, control.options.encode, control.loop)
+        self._items = items = open_content(
+            content, control.options, control.loop, control.connection
+        )
         return await self._write(items)
 
     async def _deliver(self, content: Any, *, alone: bool) -> None:
@@ -224,8 +226,10 @@ class Session:
             if isinstance(thing, AsyncGeneratorType) or not _is_scope_cancelled():
                 await close_content(thing)
             else:
-                # No generator, so no scope is open in it; but it may have to wait.
-                with anyio.move_on_after(self.control.options.cleanup_timeout, shield=True):
+                # No generator, so no scope is open in it; but it may have to wait. The timers are
+                # the first to cut it where they can, since they log it.
+                seconds = self.control.options.cleanup_timeout + STUCK_TIMEOUT
+                with anyio.move_on_after(seconds, shield=True):
                     await close_content(thing)
         except Exception as exc:
             self.control.fail(exc)

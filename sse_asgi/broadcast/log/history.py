@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ... import checks
@@ -63,6 +64,9 @@ class History:
         self.complete = complete
         self.epoch: str | None = None
         """The life of the log; None until the backend has reached it."""
+        self.stretch: str | None = None
+        """The epoch of new positions. A life may have several stretches, one after the other."""
+        self._ends: Mapping[str, int] = {}
         self.floor = 0
         """Every entry after this sequence is here."""
         self.tip = 0
@@ -80,10 +84,24 @@ class History:
 
     # -- what a backend calls ----------------------------------------------------------------------
 
-    def begin(self, epoch: str, floor: int, tip: int, entries: Iterable[Entry] = ()) -> None:
-        """Begin anew with the entries that the log holds: all from ``floor`` to ``tip``."""
+    def begin(
+        self,
+        epoch: str,
+        floor: int,
+        tip: int,
+        entries: Iterable[Entry] = (),
+        *,
+        stretch: str | None = None,
+        ends: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Begin anew with the entries that the log holds: all from ``floor`` to ``tip``.
+
+        :param stretch: the epoch of new positions, if it is not that of the log's life
+        :param ends: the earlier stretches of this life, each with its last sequence
+        """
         with self.lock:
             self.epoch, self.floor, self.tip = epoch, floor, floor
+            self.stretch, self._ends = stretch or epoch, ends
             self.failure = None
             self._entries.clear()
             self.bytes = 0
@@ -96,6 +114,11 @@ class History:
             self._heard = self._now()
             for view in tuple(self._views):
                 view.restart()
+
+    def renew(self, stretch: str, ends: Mapping[str, int]) -> None:
+        """Go on with another stretch: positions of the earlier ones are valid up to their ends."""
+        with self.lock:
+            self.stretch, self._ends = stretch, ends
 
     def append(self, *entries: Entry) -> None:
         """Add entries, oldest first, and tell the followers of their topics."""
@@ -138,7 +161,22 @@ class History:
     @property
     def position(self) -> Position | None:
         """The position of the newest entry, or None until the backend has reached the log."""
-        return None if self.epoch is None else Position(self.epoch, self.tip)
+        return self.position_at(self.tip)
+
+    def position_at(self, sequence: int) -> Position | None:
+        """Return the position of a sequence, or None until the backend has reached the log."""
+        return None if self.stretch is None else Position(self.stretch, sequence)
+
+    def end_of(self, stretch: str) -> int | None:
+        """Return the last sequence of a stretch, or None if it is not known here."""
+        return self.tip if stretch == self.stretch else self._ends.get(stretch)
+
+    def knows(self, position: Position) -> bool | None:
+        """Tell whether the log has, or had, an entry; None if it may be news to this process."""
+        end = self.end_of(position.epoch)
+        if end is None or (position.epoch == self.stretch and position.sequence > end):
+            return None
+        return position.sequence <= end
 
     @property
     def silence(self) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import ObjectReceiveStream
 
@@ -169,6 +170,101 @@ HANDLERS: dict[str, Callable[[Connection], Any]] = {
 @pytest.mark.parametrize("kind", HANDLERS)
 async def test_every_kind_of_handler_gives_the_items(kind: str) -> None:
     async with connect(EventSourceApp(HANDLERS[kind])) as events:
+        assert await events.body() == BODY
+
+
+def traced(function: Any) -> Any:
+    """Wrap as decorators for tracing and injection do."""
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def untold(function: Any) -> Any:
+    """Wrap as decorators do that do not tell what they wrap."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def awaited(function: Any) -> Any:
+    """Wrap as decorators do that wait for something first."""
+
+    @wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Source:
+    """An object whose call is an asynchronous generator, and one whose method is wrapped."""
+
+    async def __call__(self, connection: Connection) -> AsyncIterator[str]:
+        for item in ITEMS:
+            yield item
+
+    @traced
+    async def method(self, connection: Connection) -> AsyncIterator[str]:
+        for item in ITEMS:
+            yield item
+
+    @classmethod
+    def of_class(cls, connection: Connection) -> Iterator[str]:
+        return pull()
+
+    @staticmethod
+    def static(connection: Connection) -> Iterator[str]:
+        return pull()
+
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "wrapped": traced(generate_for),
+    "wrapped twice": traced(traced(pull_for)),
+    "wrapped without a trace": untold(generate_for),
+    "wrapped in a coroutine function": awaited(generate_for),
+    "partial of a lambda": partial(lambda made, connection: made(), generate),
+    "object": Source(),
+    "bound wrapped method": Source().method,
+    "class method": Source.of_class,
+    "static method": Source.static,
+    "lambda": lambda connection: generate_for(connection),
+    **{kind: HANDLERS[kind] for kind in HANDLERS if "may" not in kind},
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("make", [EventSourceApp, EventStream])
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_every_function_that_makes_content_is_taken(kind: str, make: Any) -> None:
+    async with connect(make(MAKERS[kind])) as events:
+        assert await events.body() == BODY
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "function",
+    [
+        traced(generate),
+        awaited(pull),
+        lambda: generate(),
+        lambda: ITEMS,
+        partial(traced(generate)),
+        partial(lambda nothing: pull(), None),
+        lambda more=(): [*ITEMS, *more],
+    ],
+    ids=["wrapped", "awaited", "lambda", "list", "partial", "all given", "default"],
+)
+async def test_function_without_a_parameter_is_called_without_the_connection(
+    function: Any,
+) -> None:
+    async with connect(EventStream(function)) as events:
         assert await events.body() == BODY
 
 

@@ -22,6 +22,7 @@ __all__ = ["block_of", "number_of", "publish_all", "running", "until", "within_t
 async def running(url: str, name: str, **options: Any) -> AsyncIterator[RedisBackend]:
     """Run a backend until the block ends."""
     backend = RedisBackend(url, name=name, **{"block": 0.1, "publish_timeout": 10.0, **options})
+    backend.follow()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(backend.run)
         yield backend

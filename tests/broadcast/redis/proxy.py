@@ -1,4 +1,4 @@
-"""A TCP proxy that loses answers, connections, or all words."""
+"""A TCP proxy that is slow, forgetful, or loses answers, connections, or all words."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ class Proxy:
         self.cut: Callable[[bytes], bool] = lambda request: False
         """Told what the backend sends; True cuts the connection when the answer arrives."""
         self.cuts = 0
+        self.rate = 0.0
+        """Bytes a second that a connection takes in each direction; 0: as fast as it can."""
+        self.forgets_after = 0.0
+        """Seconds of silence after which a connection passes nothing on any more; 0: never."""
+        self.received = 0
+        """Bytes from the server so far."""
+        self.sent = 0
+        """Bytes to the server so far."""
         self._scopes: set[anyio.CancelScope] = set()
 
     @property
@@ -56,6 +64,16 @@ class Proxy:
         self, client: ByteStream, server: ByteStream, scope: anyio.CancelScope
     ) -> None:
         doomed = False
+        moved = anyio.current_time()
+
+        async def take_time(data: bytes) -> None:
+            nonlocal moved
+            await self._unless_mute()
+            if self.forgets_after and anyio.current_time() - moved > self.forgets_after:
+                await anyio.sleep_forever()
+            moved = anyio.current_time()
+            if self.rate:
+                await anyio.sleep(len(data) / self.rate)
 
         async def answers() -> None:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -64,7 +82,8 @@ class Proxy:
                     if doomed:
                         self.cuts += 1
                         break
-                    await self._unless_mute()
+                    self.received += len(data)
+                    await take_time(data)
                     await client.send(data)
             scope.cancel()
 
@@ -73,7 +92,8 @@ class Proxy:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 while True:
                     request = await client.receive()
-                    await self._unless_mute()
+                    self.sent += len(request)
+                    await take_time(request)
                     doomed = doomed or self.cut(request)
                     await server.send(request)
             scope.cancel()

@@ -257,6 +257,7 @@ async def test_ending_it_does_not_wait_for_an_engine_that_is_away(
 
 async def test_a_backend_runs_again_after_it_was_ended(url: str, name: str) -> None:
     backend = RedisBackend(url, name=name, block=0.1)
+    backend.follow()
     for number in range(3):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.run)
@@ -304,6 +305,7 @@ async def run_once(backend: RedisBackend, number: int) -> None:
 
 async def test_one_backend_runs_in_one_event_loop_after_the_other(url: str, name: str) -> None:
     backend = RedisBackend(url, name=name, block=0.1)
+    backend.follow()
 
     def run_all() -> None:
         for number, library in enumerate(("asyncio", "trio", "asyncio", "asyncio", "trio")):

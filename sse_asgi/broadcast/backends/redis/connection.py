@@ -1,14 +1,13 @@
-"""One connection to the engine. Nothing on it is ever repeated, and every wait is bounded."""
+"""One connection to Redis. Nothing on it is ever repeated, and every wait is bounded."""
 
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
-from anyio.abc import ByteStream, TaskGroup, TaskStatus
-from coredis.connection import BaseConnection, TCPLocation, UnixDomainSocketLocation
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup, TaskStatus
+from coredis.connection import BaseConnection
 from coredis.exceptions import (
     AskError,
     AuthenticationError,
@@ -22,17 +21,22 @@ from coredis.exceptions import (
     UnblockedError,
 )
 
+from .endpoint import Endpoint
 from .scripts import Script
+from .stream import WatchedStream
 
-__all__ = ["PASSING", "TIMEOUT", "Link", "Refused", "Target", "is_passing"]
+__all__ = ["TIMEOUT", "TRANSIENT", "RedisConnection", "Refused", "is_transient"]
 
 TIMEOUT: Final = 3.0
-"""Seconds to connect within, and to answer a command within."""
+"""Seconds to connect within, and the longest silence while an answer is due."""
 
-PASSING: Final = (RedisError, OSError, anyio.ClosedResourceError, anyio.BrokenResourceError)
-"""What a link raises of outages. A :exc:`TimeoutError` is an :exc:`OSError`."""
+_CREDENTIALS_TIMEOUT: Final = 20.0
+"""Seconds that the user's own functions have to return the credentials."""
 
-_PASSING_ANSWERS: Final = (
+TRANSIENT: Final = (RedisError, OSError, anyio.ClosedResourceError, anyio.BrokenResourceError)
+"""The errors of an outage. A :exc:`TimeoutError` is an :exc:`OSError`."""
+
+_TRANSIENT_ANSWERS: Final = (
     AskError,
     BusyLoadingError,
     ClusterDownError,
@@ -42,50 +46,35 @@ _PASSING_ANSWERS: Final = (
     UnblockedError,
 )
 # Answers that have no exception of their own in coredis.
-_PASSING_CODES: Final = ("BUSY ", "MASTERDOWN ", "MISCONF ", "NOREPLICAS ")
+_TRANSIENT_CODES: Final = ("BUSY ", "MASTERDOWN ", "MISCONF ", "NOREPLICAS ")
 
 
 class Refused(Exception):
-    """The engine cannot be used as it is: waiting does not help."""
+    """Redis cannot be used as it is: waiting does not help."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the server has reached its ``maxmemory``."""
+        return str(self).startswith("OOM ")
 
 
-def is_passing(error: RedisError) -> bool:
-    """Whether the engine may well answer otherwise later, or on another connection."""
-    return isinstance(error, _PASSING_ANSWERS) or str(error).startswith(_PASSING_CODES)
+def is_transient(error: RedisError) -> bool:
+    """Whether the server may well answer otherwise later, or on another connection."""
+    return isinstance(error, _TRANSIENT_ANSWERS) or str(error).startswith(_TRANSIENT_CODES)
 
 
-@dataclass(frozen=True)
-class Target:
-    """A server to connect to, and how to get in."""
-
-    location: TCPLocation | UnixDomainSocketLocation
-    context: ssl.SSLContext | None = None
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    db: int = 0
-
-    async def dial(self) -> ByteStream:
-        """Return a stream to the server."""
-        if isinstance(self.location, UnixDomainSocketLocation):
-            return await anyio.connect_unix(self.location.path)
-        host, port = self.location.host, self.location.port
-        if self.context is None:
-            return await anyio.connect_tcp(host, port)
-        return await anyio.connect_tcp(
-            host, port, ssl_context=self.context, tls_standard_compatible=False
-        )
-
-
-class _Connection(BaseConnection):
+class _Protocol(BaseConnection):
     """The client's protocol on a stream that exists."""
 
-    def __init__(self, target: Target, stream: ByteStream) -> None:
+    def __init__(
+        self, endpoint: Endpoint, stream: ByteStream, login: tuple[str | None, str | None]
+    ) -> None:
+        username, password = login
         super().__init__(
-            target.location,
-            stream_timeout=TIMEOUT,
-            username=target.username,
-            password=target.password,
-            db=target.db,
+            endpoint.location,
+            username=username,
+            password=password,
+            db=endpoint.db,
             client_name="sse_asgi",
         )
         self._dialled = stream
@@ -97,88 +86,121 @@ class _Connection(BaseConnection):
         return f"<Connection to {self.location}>"
 
 
-class Link(TaskStatus[None]):
+class _Started:
+    """Tells the opener of a connection, once, that the connection is made."""
+
+    def __init__(self, opener: TaskStatus[None], stream: WatchedStream) -> None:
+        self._opener = opener
+        self._stream = stream
+        self.is_told = False
+
+    def started(self, value: None = None) -> None:
+        """Note that the greeting was answered."""
+        if not self.is_told:
+            self.is_told = True
+            self._stream.settle()
+            self._opener.started()
+
+
+class RedisConnection:
     """A connection that is made once. Commands of several tasks follow each other without waiting.
 
     The client's own pool is not used: in coredis 6.9 it loses a place whenever a connection dies in
     a blocking command or while it is made, and hangs for good when the last one is lost.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         self._scope = anyio.CancelScope()
-        self._status: TaskStatus[None] | None = None
-        self._connection: BaseConnection | None = None
+        self._stream: WatchedStream | None = None
+        self._protocol: BaseConnection | None = None
+        self._sent: set[bytes] = set()
+        self.run_id = ""
+        """The server process: each start of a server has another one. Empty if it is not known."""
+        self.trimming = anyio.Lock()
+        """Held by the task that makes room for the others."""
         self.closed = anyio.Event()
         """Set once the connection is gone."""
 
     @classmethod
-    async def open(cls, tasks: TaskGroup, target: Target) -> Link:
+    async def open(cls, tasks: TaskGroup, endpoint: Endpoint) -> RedisConnection:
         """Connect; the connection's task runs in ``tasks``.
 
         :raises Refused: the server does not let us in, or is too old
-        :raises Exception: whatever :data:`PASSING` names
+        :raises Exception: one of :data:`TRANSIENT`
         """
-        link = cls(target)
+        connection = cls(endpoint)
         try:
-            await tasks.start(link._run)
-        except ssl.SSLCertVerificationError as error:  # trusted neither now nor in a second
-            raise Refused(f"{target.location} shows a certificate not trusted: {error}") from error
-        except RedisError as error:
-            if is_passing(error):
+            await tasks.start(connection._run)
+        except ssl.SSLCertVerificationError as exc:  # trusted neither now nor in a second
+            raise Refused(f"{endpoint.location} shows a certificate not trusted: {exc}") from exc
+        except RedisError as exc:
+            if is_transient(exc):
                 raise
-            raise Refused(_reason(error)) from error
-        link._check_version()
-        return link
+            raise Refused(_reason(exc)) from exc
+        connection._check_version()
+        return connection
 
     async def _run(self, *, task_status: TaskStatus[None]) -> None:
-        """Be the connection's task, whose end is told by :attr:`closed` once it is made."""
-        self._status = task_status
+        """Be the connection's task. Once it is made, only :attr:`closed` tells of its end."""
+        started: _Started | None = None
         try:
             with self._scope:
+                with anyio.fail_after(_CREDENTIALS_TIMEOUT):
+                    login = await self._endpoint.credentials.resolve()
                 with anyio.fail_after(TIMEOUT):
-                    stream = await self._target.dial()
-                self._connection = _Connection(self._target, stream)
-                await self._connection.run(task_status=self)
+                    stream = WatchedStream(await self._endpoint.dial(), TIMEOUT)
+                stream.expect()
+                started = _Started(task_status, stream)
+                self._stream = stream
+                self._protocol = _Protocol(self._endpoint, stream, login)
+                await self._protocol.run(task_status=started)
         except Exception:
-            if self._status is not None:
+            if started is None or not started.is_told:
                 raise
         finally:
             self.closed.set()
 
-    def started(self, value: None = None) -> None:
-        """Note that the connection is made, for the client that makes it."""
-        status, self._status = self._status, None
-        if status is not None:
-            status.started()
-
     def _check_version(self) -> None:
-        assert self._connection is not None
-        version = self._connection.server_version or "0"
+        assert self._protocol is not None
+        version = self._protocol.server_version or "0"
         if int(version.partition(".")[0]) < 7:
             self.close()
             raise Refused(f"Redis 7.0 or above is needed, or Valkey, not Redis {version}")
 
+    @property
+    def peer(self) -> str:
+        """The server's address, without its port."""
+        assert self._stream is not None
+        address = self._stream.extra(SocketAttribute.remote_address, "")
+        return address if isinstance(address, str) else address[0]
+
     def close(self) -> None:
-        """Close at once; who waits for an answer gets an exception."""
+        """Close at once; a task that waits for an answer gets an exception."""
         self._scope.cancel()
 
     async def command(self, name: bytes, *arguments: str | bytes | int, wait: float = 0) -> Any:
         """Return the answer to a command that may block for ``wait`` seconds.
 
-        A connection that does not answer in time, or is lost meanwhile, is closed.
+        A connection that stays silent, or is lost meanwhile, is closed.
 
-        :raises Refused: the engine answers that it will not do so
-        :raises Exception: whatever :data:`PASSING` names
+        :raises Refused: the server answers that it will not do so
+        :raises Exception: one of :data:`TRANSIENT`
         """
-        assert self._connection is not None
+        assert self._protocol is not None and self._stream is not None
+        size = sum(len(one) for one in arguments if not isinstance(one, int))
         try:
-            return await self._connection.create_request(name, *arguments, timeout=wait + TIMEOUT)
+            request = self._protocol.create_request(name, *arguments)
+            self._stream.expect(wait, size)
+            try:
+                return await request
+            finally:
+                self._stream.settle()
         except NoScriptError:
             raise
-        except RedisError as error:
-            if not is_passing(error):
-                raise Refused(_reason(error)) from error
+        except RedisError as exc:
+            if not is_transient(exc):
+                raise Refused(_reason(exc)) from exc
             self.close()
             raise
         except Exception:
@@ -186,20 +208,32 @@ class Link(TaskStatus[None]):
             raise
 
     async def script(
-        self, script: Script, keys: tuple[bytes, ...], *arguments: str | bytes | int
+        self,
+        script: Script,
+        keys: tuple[bytes, ...],
+        *arguments: str | bytes | int,
+        wait: float = 0,
     ) -> Any:
-        """Run a script, which is sent only where the engine does not know it yet.
+        """Run a script. The first time on this connection its source goes along.
+
+        A large event so goes over the network once, even if the server has forgotten the script.
 
         :raises Exception: as for :meth:`command`
         """
-        try:
-            return await self.command(b"EVALSHA", script.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self.command(b"EVAL", script.source, len(keys), *keys, *arguments)
+        if script.digest in self._sent:
+            try:
+                return await self.command(
+                    b"EVALSHA", script.digest, len(keys), *keys, *arguments, wait=wait
+                )
+            except NoScriptError:
+                pass
+        answer = await self.command(b"EVAL", script.source, len(keys), *keys, *arguments, wait=wait)
+        self._sent.add(script.digest)
+        return answer
 
 
 def _reason(error: RedisError) -> str:
-    """Say what the engine answered, and what to do about the likeliest mistake."""
+    """Repeat the server's answer, and say what to do about the likeliest mistake."""
     if isinstance(error, AuthenticationError):
         return f"{error} (username and password come from the URL or the options)"
     return f"{error}"

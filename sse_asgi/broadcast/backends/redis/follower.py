@@ -1,79 +1,104 @@
-"""Keeps a history up with the log in the engine."""
+"""Keeps a history up with the log in Redis."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ....runtime.change import Change
+from ...log.entry import Position
 from ...log.history import History
-from .connection import Link
-from .lease import Bell
-from .log import Log, Record, State
+from .connection import RedisConnection
+from .log import Newest, Record, RedisLog, State
 
 __all__ = ["Follower"]
 
 
 class Follower:
-    """Appends what comes to the history, and begins it anew when it does not follow on.
+    """Appends new entries to the history, and begins it anew when they do not follow on.
 
-    Sequences have no holes. So whatever was missed shows, be it that it was trimmed before it was
-    read, that somebody deleted it, or that the log is another one.
+    Sequences have no holes. So a hole is always visible: entries were trimmed before we read them,
+    someone deleted them, another program wrote its own, or this is a different log.
 
-    :param block: seconds to wait for an entry before the log is checked
     :param memory: events and bytes that the history holds
     """
 
-    def __init__(
-        self, log: Log, history: History, *, block: float, memory: tuple[int, int]
-    ) -> None:
+    def __init__(self, log: RedisLog, history: History, *, memory: tuple[int, int]) -> None:
         self._log = log
         self._history = history
-        self._block = block
         self._memory = memory
-        self._moved = Bell()
-        self._newest = ("", 0, "")  # epoch, sequence and token of the history's newest entry
+        self._moved = Change()
+        self._newest = Newest("", "", 0, "")
 
-    async def follow(self, link: Link) -> None:
-        """Append what comes until the connection is lost.
+    async def read(self, connection: RedisConnection, seconds: float) -> None:
+        """Append the entries that come within some seconds; 0 asks for those that are there.
 
-        :raises Exception: what :meth:`.Link.command` raises
+        :raises Exception: as for :meth:`.RedisConnection.command`
         """
-        while True:
-            records = await self._log.tail(link, self._history.tip, self._block)
-            if not records:
-                await self.check(link)
-            elif not self._append(records):
-                await self._begin(link, await self._log.check(link, self._newest))
+        history = self._history
+        records = await self._log.tail(connection, history.tip, seconds)
+        if records is None:
+            history.heard()
+            if seconds:
+                await self.check(connection)
+        while records is not None:
+            if not records or not self._append(records):
+                await self._begin(connection, await self._log.check(connection, self._newest))
+                return
+            if not self._log.has_more(records):
+                return
+            records = await self._log.after(connection, history.tip)
 
     def _append(self, records: list[Record]) -> bool:
-        """Append what continues the history; tell whether all of it did."""
-        epoch, tip = self._history.epoch, self._history.tip
+        """Append the entries that continue the history; tell whether all of them did."""
+        tip = self._history.tip
         going = [
             record
             for at, record in enumerate(records, 1)
-            if record.sequence == tip + at and record.epoch == epoch
+            if record.sequence == tip + at and self._history.end_of(record.epoch) is not None
         ]
         if going:
             self._history.append(*(record.entry for record in going))
-            self._newest = going[-1].epoch, going[-1].sequence, going[-1].token
-            self._moved.ring()
+            last = going[-1]
+            self._newest = Newest(self._newest.life, last.epoch, last.sequence, last.token)
+            self._notify()
         return len(going) == len(records)
 
-    async def check(self, link: Link) -> None:
+    async def check(self, connection: RedisConnection) -> None:
         """Begin the history anew if the log is another one, or lost what lies between."""
         history = self._history
-        state = await self._log.check(link, self._newest)
-        if state.epoch == history.epoch and state.floor <= history.tip:
-            history.heard()
+        state = await self._log.check(connection, self._newest)
+        if state.life == history.epoch and state.floor <= history.tip:
+            if state.stretch != history.stretch:
+                history.renew(state.stretch, state.ends)
+                self._notify()
             return
-        await self._begin(link, state)
+        await self._begin(connection, state)
 
-    async def _begin(self, link: Link, state: State) -> None:
-        records = await self._log.newest(link, state, *self._memory)
+    async def _begin(self, connection: RedisConnection, state: State) -> None:
+        records = await self._log.newest(connection, state, *self._memory)
         floor = records[0].sequence - 1 if records else state.tip
-        token = records[-1].token if records else ""
-        self._newest = state.epoch, state.tip, token
-        self._history.begin(state.epoch, floor, state.tip, [record.entry for record in records])
-        self._moved.ring()
+        if records:
+            last = records[-1]
+            self._newest = Newest(state.life, last.epoch, last.sequence, last.token)
+        else:
+            self._newest = Newest(state.life, state.stretch, state.tip, "")
+        self._history.begin(
+            state.life,
+            floor,
+            state.tip,
+            [record.entry for record in records],
+            stretch=state.stretch,
+            ends=state.ends,
+        )
+        self._notify()
 
-    async def reach(self, epoch: str, sequence: int) -> None:
-        """Wait until the history has an entry, or is another life's."""
-        while self._history.epoch == epoch and self._history.tip < sequence:
+    def _notify(self) -> None:
+        with suppress(RuntimeError):  # the event loop of the tasks that waited is gone
+            self._moved.notify()
+
+    async def reach(self, position: Position) -> None:
+        """Wait until the history knows a position, or is another life's."""
+        history = self._history
+        life = history.epoch
+        while history.epoch == life and history.knows(position) is None:
             await self._moved.wait()

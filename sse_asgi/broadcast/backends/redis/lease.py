@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import random
+from contextlib import suppress
 from typing import Final
 
-import anyio
+from ....runtime.change import Change
+from .connection import TRANSIENT, RedisConnection, Refused
 
-from .connection import Link, Refused
-
-__all__ = ["Backoff", "Bell", "SharedLink"]
+__all__ = ["Backoff", "Lease", "Outages"]
 
 _SHORTEST: Final = 0.02
 _LONGEST: Final = 1.0
+
+logger = logging.getLogger("sse_asgi")
 
 
 class Backoff:
@@ -31,55 +34,34 @@ class Backoff:
         self._pause = _SHORTEST
 
 
-class Bell:
-    """Wakes whoever waits for a change; in one event loop at a time, which may be another later."""
+class Lease:
+    """Lends one connection to all commands, which wait here while there is none."""
 
     def __init__(self) -> None:
-        self._waiting: set[anyio.Event] = set()
-
-    async def wait(self) -> None:
-        """Wait until it rings."""
-        rung = anyio.Event()
-        self._waiting.add(rung)
-        try:
-            await rung.wait()
-        finally:
-            self._waiting.discard(rung)
-
-    def ring(self) -> None:
-        """Wake all who wait now."""
-        for rung in self._waiting:
-            rung.set()
-
-
-class SharedLink:
-    """Where commands wait for a connection."""
-
-    def __init__(self) -> None:
-        self._link: Link | None = None
-        self._changed = Bell()
+        self._connection: RedisConnection | None = None
+        self._changed = Change()
         self.trouble: Exception | None = None
         """Why there is no connection, if there is none."""
 
     @property
     def is_open(self) -> bool:
         """Whether there is a connection."""
-        return self._link is not None
+        return self._connection is not None
 
-    async def get(self) -> Link:
+    async def get(self) -> RedisConnection:
         """Wait for a connection.
 
-        :raises Refused: the engine is there, and refuses
+        :raises Refused: the server is there, and refuses
         """
-        while self._link is None:
+        while self._connection is None:
             if isinstance(self.trouble, Refused):
                 raise self.trouble
             await self._changed.wait()
-        return self._link
+        return self._connection
 
-    def lend(self, link: Link) -> None:
+    def lend(self, connection: RedisConnection) -> None:
         """Let commands use a new connection."""
-        self._change(link, None)
+        self._change(connection, None)
 
     def end(self) -> None:
         """Let commands wait for the next connection."""
@@ -89,6 +71,33 @@ class SharedLink:
         """Say why there is no connection."""
         self._change(None, trouble)
 
-    def _change(self, link: Link | None, trouble: Exception | None) -> None:
-        self._link, self.trouble = link, trouble
-        self._changed.ring()
+    def _change(self, connection: RedisConnection | None, trouble: Exception | None) -> None:
+        self._connection, self.trouble = connection, trouble
+        with suppress(RuntimeError):  # the event loop of the tasks that waited is gone
+            self._changed.notify()
+
+
+class Outages:
+    """Logs an outage once when it begins, and once when it is over.
+
+    :param where: the server, for the messages
+    """
+
+    def __init__(self, where: object) -> None:
+        self._where = where
+        self._now: dict[str, str] = {}
+
+    def begin(self, connection: str, error: Exception) -> None:
+        """Take note that one of the connections is lost, or cannot be used."""
+        transient = isinstance(error, TRANSIENT)
+        trouble = "out of reach" if transient else str(error)
+        is_new = trouble not in self._now.values()
+        self._now[connection] = trouble
+        if is_new:
+            bug = None if transient or isinstance(error, Refused) else error
+            logger.warning("no log at %s: %s", self._where, error, exc_info=bug)
+
+    def end(self, connection: str) -> None:
+        """Take note that the connection is in use again."""
+        if self._now.pop(connection, None) is not None and not self._now:
+            logger.info("the log at %s is back", self._where)

@@ -1,26 +1,40 @@
-"""The log in the engine: one stream, and the commands on it."""
+"""The log in Redis: one stream, and the commands on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+import logging
+import re
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
+from .... import checks
 from ....wire import IsolatedBlock
 from ...log.entry import Entry, Position, new_epoch
-from .connection import Link
-from .scripts import CHECK, PUBLISH
+from .connection import RedisConnection, Refused
+from .pace import Pace
+from .scripts import CHECK, CHECK_FULL, PUBLISH, READ, TRIM
 
-__all__ = ["Log", "Record", "State"]
+__all__ = ["Newest", "Record", "RedisLog", "Retention", "State"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("sse_asgi")
 
 _TOKEN_MS: Final = 120_000
 _JOINABLE: Final = b"b"
 _ISOLATED: Final = b"i"
 """The name of the field that holds the block says whether it is an :class:`IsolatedBlock`."""
 _CHUNK: Final = 256
+_WARM_UP: Final = 2.0
+"""Seconds to fill memory for before entries are followed; older ones are read in pages then."""
+_TRIMS: Final = 8
+"""Attempts to make room in a server at its ``maxmemory``."""
+_ID: Final = re.compile(rb"0-([0-9]{1,16})")
 
 
 class Record(NamedTuple):
-    """An entry as the engine keeps it."""
+    """An entry as Redis keeps it."""
 
     sequence: int
     epoch: str
@@ -28,103 +42,248 @@ class Record(NamedTuple):
     entry: Entry
 
 
+class Newest(NamedTuple):
+    """The newest entry that this process knows, and the life of the log that it belongs to."""
+
+    life: str
+    stretch: str
+    sequence: int
+    token: str
+
+
 class State(NamedTuple):
-    """What the log holds: every entry from the floor, which is not among them, to the tip."""
+    """The extent of the log: it holds every entry after the floor, up to the tip.
 
-    epoch: str
-    floor: int
-    tip: int
-
-
-class Log:
-    """Reads and writes one log over a link that is given.
-
-    All methods raise what :meth:`.Link.command` does.
-
-    :param name: the log's name; it is the stream's key, in braces, so that a cluster keeps all that
-        belongs to it in one slot
-    :param max_events: entries to keep; the engine drops them in chunks, so some more are there
-    :param max_age: seconds to keep entries for; None: no limit
+    :param stretch: the stretch of new entries
+    :param ends: the earlier stretches, each with its last sequence
     """
 
-    def __init__(self, name: str, max_events: int, max_age: float | None) -> None:
-        self.key = f"{{{name}}}"
-        self._max_events = max_events
-        self._max_age_ms = max(1, round(max_age * 1000)) if max_age is not None else 0
+    life: str
+    floor: int
+    tip: int
+    stretch: str
+    ends: Mapping[str, int]
 
-    async def publish(self, link: Link, topic: str, block: bytes, token: str) -> Position:
-        """Append an event unless its token is known; return its position."""
-        kind = _ISOLATED if type(block) is IsolatedBlock else _JOINABLE
-        options = self._max_events, self._max_age_ms, _TOKEN_MS, kind
-        name = token.encode()
-        keys = self.key.encode(), self.key.encode() + b":" + name
-        answer = await link.script(
-            PUBLISH, keys, new_epoch(), topic.encode(), block, name, *options
-        )
-        epoch, _, sequence = answer.decode().partition("-")
-        return Position(epoch, int(sequence))
 
-    async def check(self, link: Link, newest: tuple[str, int, str]) -> State:
-        """Return what the log holds, and begin its life if there is none.
+class Retention(NamedTuple):
+    """How much of the log Redis keeps."""
 
-        :param newest: epoch, sequence and token of the newest entry that we know
+    max_events: int
+    max_bytes: int
+    max_age_ms: int
+
+    @classmethod
+    def of(cls, max_events: int, max_bytes: int, max_age: float | None) -> Retention:
+        """Check the three options.
+
+        :raises TypeError: one is of the wrong type
+        :raises ValueError: one is out of its range
         """
-        epoch, floor, tip = await link.script(CHECK, (self.key.encode(),), new_epoch(), *newest)
-        return State(epoch.decode(), floor, tip)
+        age = checks.optional_seconds("max_age", max_age, none="no limit")
+        return cls(
+            checks.integer("max_events", max_events, least=1),
+            checks.integer("max_bytes", max_bytes, least=1),
+            0 if age is None else max(1, round(age * 1000)),
+        )
+
+
+class RedisLog:
+    """Reads and writes one log over a connection that is given.
+
+    All methods raise the exceptions of :meth:`.RedisConnection.command`.
+
+    :param name: the log's name. In braces it is the stream's key, so that a cluster keeps all keys
+        of the log in one slot
+    :raises TypeError: ``name`` is not a string
+    :raises ValueError: it is empty, or has braces, which say what a cluster keeps together
+    """
+
+    def __init__(self, name: str, retention: Retention) -> None:
+        checks.text("name", name)
+        if not name or not name.isprintable() or "{" in name or "}" in name:
+            raise ValueError(f"name must be printable text without braces, not {name!r}")
+        self.key = f"{{{name}}}"
+        self.pace = Pace()
+        self._keys = (self.key.encode(),)
+        self._retention = retention
+        self._is_foreign_known = False
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    async def publish(
+        self, connection: RedisConnection, topic: str, block: bytes, token: str
+    ) -> Position:
+        """Append an event unless its token is known; return its position.
+
+        If the server is at its ``maxmemory``, the log's oldest entries make room.
+        """
+        try:
+            return await self._publish(connection, topic, block, token)
+        except Refused as exc:
+            if not exc.is_full:
+                raise
+        async with connection.trimming:
+            for _ in range(_TRIMS):
+                try:
+                    return await self._publish(connection, topic, block, token)
+                except Refused as exc:
+                    if not exc.is_full:
+                        raise
+                    dropped = await connection.script(TRIM, self._keys)
+                    if not dropped:
+                        raise
+                    logger.warning(
+                        "Redis is at its maxmemory: the log %s dropped its oldest %d entries",
+                        self.key,
+                        dropped,
+                    )
+        return await self._publish(connection, topic, block, token)
+
+    async def _publish(
+        self, connection: RedisConnection, topic: str, block: bytes, token: str
+    ) -> Position:
+        kind = _ISOLATED if type(block) is IsolatedBlock else _JOINABLE
+        name = token.encode()
+        keys = *self._keys, self._keys[0] + b":" + name
+        answer = await connection.script(
+            PUBLISH,
+            keys,
+            *(new_epoch(), connection.run_id, topic.encode(), block, name, kind),
+            *(*self._retention, _TOKEN_MS),
+        )
+        stretch, _, sequence = answer.decode().partition("-")
+        return Position(stretch, int(sequence))
+
+    async def check(self, connection: RedisConnection, newest: Newest) -> State:
+        """Return the extent of the log.
+
+        Begins its life if there is none, and a stretch if the server has started again.
+        """
+        arguments = new_epoch(), connection.run_id, *newest
+        try:
+            answer = await connection.script(CHECK, self._keys, *arguments)
+        except Refused as exc:
+            if not exc.is_full:
+                raise
+            answer = await connection.script(CHECK_FULL, self._keys, *arguments)
+        life, floor, tip, stretch, *ends = answer
+        names = [name.decode() for name in ends[::2]]
+        earlier = dict(zip(names, ends[1::2], strict=True))
+        return State(life.decode(), floor, tip, stretch.decode(), earlier)
+
+    # -- reading -----------------------------------------------------------------------------------
 
     async def newest(
-        self, link: Link, state: State, max_events: int, max_bytes: int
+        self, connection: RedisConnection, state: State, max_events: int, max_bytes: int
     ) -> list[Record]:
-        """Return the newest entries, oldest first, without a hole up to the tip."""
+        """Return the newest entries, oldest first, without a hole up to the tip.
+
+        What does not come within some seconds is left to the pages of older entries.
+        """
         found: list[Record] = []
-        size, tip = 0, state.tip
-        while tip > state.floor and len(found) < max_events:
+        size, tip, until = 0, state.tip, time.monotonic() + _WARM_UP
+        while tip > state.floor and len(found) < max_events and time.monotonic() < until:
             count = min(_CHUNK, max_events - len(found))
             last, first = f"0-{tip}", f"0-{state.floor + 1}"
-            answer = await link.command(b"XREVRANGE", self.key, last, first, b"COUNT", count)
-            for record in _records(answer):
+            records = await self._read(connection, b"XREVRANGE", last, first, count)
+            for record in records or ():
                 size += len(record.entry.block)
-                if record.sequence != tip or record.epoch != state.epoch or size > max_bytes:
+                if record.sequence != tip or size > max_bytes:
                     return found[::-1]
                 found.append(record)
                 tip -= 1
-            if not answer:
+            if not records:
                 break
         return found[::-1]
 
-    async def range(self, link: Link, first: int, last: int) -> list[Record]:
-        """Return the entries from ``first`` to ``last``."""
-        answer = await link.command(b"XRANGE", self.key, f"0-{first}", f"0-{last}")
-        return list(_records(answer))
+    async def range(self, connection: RedisConnection, first: int, last: int) -> list[Record]:
+        """Return entries from ``first`` to ``last``: as many of the first ones as fit."""
+        count = last - first + 1
+        return await self._read(connection, b"XRANGE", f"0-{first}", f"0-{last}", count) or []
 
-    async def first_after(self, link: Link, sequence: int) -> Record | None:
+    async def first_after(self, connection: RedisConnection, sequence: int) -> Record | None:
         """Return the oldest entry after ``sequence``, or None if there is none."""
-        answer = await link.command(b"XRANGE", self.key, f"(0-{sequence}", "+", b"COUNT", 1)
-        return next(iter(_records(answer)), None)
+        records = await self._read(connection, b"XRANGE", f"(0-{sequence}", "+", 1)
+        return next(iter(records or ()), None)
 
-    async def tip(self, link: Link) -> Position:
-        """Return the position of the newest entry; before the first of no life without any."""
-        answer = await link.command(b"XREVRANGE", self.key, "+", "-", b"COUNT", 1)
-        return next((record.entry.position for record in _records(answer)), Position("", 0))
+    async def after(self, connection: RedisConnection, sequence: int) -> list[Record] | None:
+        """Return the next entries after ``sequence``, None if there are none yet."""
+        return await self._read(connection, b"XRANGE", f"(0-{sequence}", "+", _CHUNK)
 
-    async def tail(self, link: Link, sequence: int, block: float) -> list[Record]:
-        """Wait for entries after ``sequence``, at most ``block`` seconds.
+    async def tail(
+        self, connection: RedisConnection, sequence: int, seconds: float
+    ) -> list[Record] | None:
+        """Wait for entries after ``sequence``; None if none came.
 
         A connection on which nothing comes for some time longer than that is closed: its peer may
         be gone without a word.
         """
-        options = b"COUNT", _CHUNK, b"BLOCK", round(block * 1000), b"STREAMS"
-        answer = await link.command(b"XREAD", *options, self.key, f"0-{sequence}", wait=block)
-        return [] if answer is None else list(_records(answer[self.key.encode()]))
-
-
-def _records(answer: Any) -> Iterable[Record]:
-    for identifier, fields in answer:
-        sequence = int(identifier.partition(b"-")[2])
-        _, epoch, _, token, _, _, _, topic, kind, block = fields
-        if kind == _ISOLATED:
-            block = IsolatedBlock(block)
-        position = Position(epoch.decode(), sequence)
-        yield Record(
-            sequence, position.epoch, token.decode(), Entry(position, topic.decode(), block)
+        options: list[bytes | int] = [b"COUNT", self.pace.tail]
+        if seconds:
+            options += [b"BLOCK", round(seconds * 1000)]
+        answer = await self._paced(
+            connection.command(
+                b"XREAD",
+                *options,
+                *(b"STREAMS", self.key, f"0-{sequence}"),
+                wait=seconds + self.pace.wait,
+            )
         )
+        return self._parse(answer[self._keys[0]] if answer else ())
+
+    def has_more(self, records: list[Record]) -> bool:
+        """Tell whether an answer of :meth:`tail` or :meth:`after` may have been cut short."""
+        return len(records) >= self.pace.tail
+
+    async def _read(
+        self, connection: RedisConnection, command: bytes, first: str, last: str, count: int
+    ) -> list[Record] | None:
+        answer = await self._paced(
+            connection.script(
+                READ,
+                self._keys,
+                *(command, first, last, count, self.pace.bytes),
+                wait=self.pace.wait,
+            )
+        )
+        return self._parse(answer)
+
+    async def _paced(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except TimeoutError:
+            self.pace.timed_out()
+            raise
+
+    def _parse(self, answer: Any) -> list[Record] | None:
+        """Return the entries that are ours; None if there are none at all."""
+        if not answer:
+            self.pace.answered(0, 0)
+            return None
+        records = [
+            record for identifier, fields in answer if (record := _record(identifier, fields))
+        ]
+        size = sum(len(value) for _, fields in answer for value in fields)
+        self.pace.answered(len(answer), size)
+        if len(records) < len(answer) and not self._is_foreign_known:
+            self._is_foreign_known = True
+            logger.warning("another program writes to the log %s: its entries are gaps", self.key)
+        return records
+
+
+def _record(identifier: bytes, fields: list[bytes]) -> Record | None:
+    """Return an entry, or None if another program has written it."""
+    match = _ID.fullmatch(identifier)
+    if match is None or len(fields) < 10 or fields[0:8:2] != [b"e", b"k", b"a", b"t"]:
+        return None
+    kind, block = fields[8], fields[9]
+    if kind == _ISOLATED:
+        block = IsolatedBlock(block)
+    elif kind != _JOINABLE:
+        return None
+    try:
+        position = Position(fields[1].decode(), int(match[1]))
+        entry = Entry(position, fields[7].decode(), block)
+        return Record(position.sequence, position.epoch, fields[3].decode(), entry)
+    except UnicodeDecodeError:
+        return None

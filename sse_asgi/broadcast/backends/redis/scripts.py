@@ -1,8 +1,6 @@
-"""What runs inside the engine, where nothing comes between its steps.
+"""The Lua scripts, which Redis runs as one step each.
 
-A log is one stream. The name of its only consumer group is the log's epoch: it is created with the
-stream and lost with it, so a new stream never passes for the old one. Entry IDs are ``0-1``,
-``0-2``, ... (``0-*``, Redis 7.0), whatever the engine's clock does.
+The stretches of a log are the subject of :mod:`.stretches`.
 """
 
 from __future__ import annotations
@@ -10,110 +8,193 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-__all__ = ["CHECK", "PUBLISH", "Script"]
+from .stretches import STRETCHES
+
+__all__ = ["CHECK", "CHECK_FULL", "PUBLISH", "READ", "TRIM", "Script"]
 
 
 class Script:
-    """A Lua script, and the digest by which the engine remembers it."""
+    """A Lua script, and the digest by which the server remembers it."""
 
     def __init__(self, source: str) -> None:
         self.source = source.encode()
         self.digest = sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
 
-_EPOCH: Final = """
-local log = KEYS[1]
-local function epoch_of_log(proposed)
-    if redis.call('EXISTS', log) == 0 then
-        redis.call('XGROUP', 'CREATE', log, proposed, '0', 'MKSTREAM')
-        return proposed
-    end
-    local groups = redis.call('XINFO', 'GROUPS', log)
-    if #groups ~= 1 then
-        return nil
-    end
-    return groups[1][2]
-end
-local foreign = redis.error_reply('ERR the key holds a stream that is not a log of sse_asgi')
-"""
-
-# ARGV: proposed epoch, topic, block, token, entries to keep, milliseconds to keep (0: no limit),
-# milliseconds to keep the token, the name of the block's field. Trims by age at most 32 entries a
-# call, so more than come in.
+# ARGV: proposed stretch, run, topic, block, token, the name of the block's field, entries to keep,
+# bytes of blocks to keep, milliseconds to keep (0: no limit), milliseconds to keep the token. Each
+# entry has the sum of all blocks up to it, so that two entries tell what lies between. At most 32
+# entries are trimmed by age and bytes a call, more than come in.
 PUBLISH: Final = Script(
-    _EPOCH
+    STRETCHES
     + """
-local epoch = epoch_of_log(ARGV[1])
-if not epoch then
-    return foreign
+local chain = stretches(ARGV[1], ARGV[2])
+if chain.err then
+    return chain
 end
 local known = redis.call('GET', KEYS[2])
-if known and string.sub(known, 1, #epoch + 1) == epoch .. '-' then
-    return known
+if known then
+    local stretch, sequence = string.match(known, '^(%w+)%-(%d+)$')
+    for at, one in ipairs(chain) do
+        local last = chain[at + 1] and chain[at + 1].start or math.huge
+        if one.stretch == stretch and tonumber(sequence) <= last then
+            return known
+        end
+    end
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local id = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*',
-    'e', epoch, 'k', ARGV[4], 'a', string.format('%d', now), 't', ARGV[2], ARGV[8], ARGV[3])
-local position = epoch .. '-' .. string.sub(id, 3)
-redis.call('SET', KEYS[2], position, 'PX', ARGV[7])
-local oldest = now - tonumber(ARGV[6])
-local function trim(count)
-    local keep
-    for at, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
-        if entry[1] == id or tonumber(entry[2][6]) >= oldest then
-            if at > 1 then
-                redis.call('XTRIM', log, 'MINID', entry[1])
-            end
-            return false
-        end
-        keep = '0-' .. string.format('%d', tonumber(string.sub(entry[1], 3)) + 1)
-    end
-    redis.call('XTRIM', log, 'MINID', keep)
-    return true
+
+local function add()
+    local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+    local sum = (newest and tonumber(newest[2][12]) or 0) + #ARGV[4]
+    return sum, redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[7], '0-*', 'e', chain[#chain].stretch,
+        'k', ARGV[5], 'a', string.format('%d', now), 't', ARGV[3], ARGV[6], ARGV[4],
+        's', string.format('%d', sum))
 end
-if oldest < now and trim(1) then
-    trim(31)
+
+local sum, id = add()
+if type(id) == 'table' and string.find(id.err, 'equal or smaller', 1, true) then
+    -- Another program has added an entry with an ID of the clock: ours would be smaller.
+    chain = begin_life(chain, ARGV[1], ARGV[2])
+    sum, id = add()
+end
+if type(id) == 'table' then
+    return id
+end
+local position = chain[#chain].stretch .. '-' .. string.sub(id, 3)
+redis.call('SET', KEYS[2], position, 'PX', ARGV[10])
+
+local most, oldest = tonumber(ARGV[8]), now - tonumber(ARGV[9])
+if oldest < now or sequence_of(id) % 16 == 0 or #ARGV[4] > 65536 then
+    local from, keep = '-', nil
+    for _ = 1, 32 do
+        local entry = redis.call('XRANGE', log, from, '+', 'COUNT', 1)[1]
+        if entry[1] == id then
+            break
+        end
+        local fields = entry[2]
+        local size = sum - (tonumber(fields[12]) or sum) + #(fields[10] or '')
+        local age = oldest < now and tonumber(fields[6]) or now
+        if age >= oldest and size <= most then
+            break
+        end
+        from = '(' .. entry[1]
+        keep = '0-' .. string.format('%d', (sequence_of(entry[1]) or 0) + 1)
+    end
+    if keep then
+        redis.call('XTRIM', log, 'MINID', keep)
+    end
 end
 return position
 """
 )
 
-# ARGV: proposed epoch, and what the caller has: epoch, sequence and token of its newest entry.
-# An engine that fell back (a failover, a disk that lost its end) has forgotten that entry, and may
-# have given its sequence to another: the log's life ends there, and no position of it is valid.
-# Returns the epoch, the floor and the tip.
-CHECK: Final = Script(
-    _EPOCH
+# ARGV: proposed stretch, run, and the newest entry that the caller has: life, stretch, sequence and
+# token. A server that fell back (a failover, a disk that lost its end) has forgotten that entry,
+# and may have given its sequence to another: the log's life ends there, and no position of it is
+# valid.
+# Returns the life, the floor, the tip, the stretch, and the earlier ones, each with its end.
+_CHECK: Final = (
+    STRETCHES
     + """
-local epoch = epoch_of_log(ARGV[1])
-if not epoch then
-    return foreign
+local chain = stretches(ARGV[1], ARGV[2])
+if chain.err then
+    return chain
 end
-local info = redis.call('XINFO', 'STREAM', log)
-local tip, first
-for at = 1, #info, 2 do
-    if info[at] == 'last-generated-id' then
-        tip = tonumber(string.sub(info[at + 1], 3))
-    elseif info[at] == 'first-entry' and info[at + 1] then
-        first = tonumber(string.sub(info[at + 1][1], 3))
-    end
+local tip, first = tip_of_log()
+if not tip then
+    chain = begin_life(chain, ARGV[1], ARGV[2])
+    tip, first = tip_of_log()
 end
-if epoch == ARGV[2] then
-    local newest = tonumber(ARGV[3])
+if chain[1].life == ARGV[3] then
+    local newest = tonumber(ARGV[5])
     local fell_back = tip < newest
-    if not fell_back and ARGV[4] ~= '' then
-        local id = '0-' .. ARGV[3]
+    for at, one in ipairs(chain) do
+        local next_one = chain[at + 1]
+        if one.stretch == ARGV[4] and next_one and next_one.start < newest then
+            fell_back = true
+        end
+    end
+    if not fell_back and ARGV[6] ~= '' then
+        local id = '0-' .. ARGV[5]
         local same = redis.call('XRANGE', log, id, id)
-        fell_back = #same > 0 and same[1][2][4] ~= ARGV[4]
+        fell_back = #same > 0 and same[1][2][4] ~= ARGV[6]
     end
     if fell_back then
-        redis.call('XGROUP', 'DESTROY', log, epoch)
-        redis.call('XTRIM', log, 'MAXLEN', 0)
-        epoch, first = ARGV[1], nil
-        redis.call('XGROUP', 'CREATE', log, epoch, '$')
+        chain = begin_life(chain, ARGV[1], ARGV[2])
+        tip, first = tip_of_log()
     end
 end
-return {epoch, first and first - 1 or tip, tip}
+local answer = {chain[1].life, first and first - 1 or tip, tip, chain[#chain].stretch}
+for at = 1, #chain - 1 do
+    answer[#answer + 1] = chain[at].stretch
+    answer[#answer + 1] = chain[at + 1].start
+end
+return answer
+"""
+)
+CHECK: Final = Script(_CHECK)
+# A stretch takes some bytes, which a server at its maxmemory grants only if the script declares it.
+CHECK_FULL: Final = Script("#!lua flags=allow-oom" + _CHECK)
+
+# ARGV: the command, where to begin and to end, entries and bytes to return at most. One entry is
+# returned whatever its size.
+READ: Final = Script(
+    """
+local found, size = {}, 0
+local from, most, bytes = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+local count = 1
+while #found < most and size < bytes do
+    local entries = redis.call(ARGV[1], KEYS[1], from, ARGV[3], 'COUNT', count)
+    for _, entry in ipairs(entries) do
+        found[#found + 1] = entry
+        for _, value in ipairs(entry[2]) do
+            size = size + #value
+        end
+    end
+    if #entries < count then
+        break
+    end
+    from = '(' .. entries[#entries][1]
+    local fitting = math.floor((bytes - size) * #found / (size + 1))
+    count = math.max(1, math.min(64, most - #found, fitting))
+end
+return found
+"""
+)
+
+# Makes room in a server at its maxmemory: drops the oldest eighth of the log's bytes, and the bytes
+# that are too many. Does nothing if the log is not what fills the server. Returns the number of
+# entries that it dropped.
+TRIM: Final = Script(
+    """#!lua flags=allow-oom
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+local length, first, last = 0, nil, nil
+for at = 1, #info, 2 do
+    if info[at] == 'length' then
+        length = info[at + 1]
+    elseif info[at] == 'first-entry' and info[at + 1] then
+        first = info[at + 1][2]
+    elseif info[at] == 'last-entry' and info[at + 1] then
+        last = info[at + 1][2]
+    end
+end
+if length < 2 then
+    return 0
+end
+local size = (tonumber(last[12]) or 0) - (tonumber(first[12]) or 0) + #(first[10] or '')
+local memory = redis.pcall('INFO', 'memory')
+local excess = 0
+if type(memory) == 'string' then
+    local used = tonumber(string.match(memory, 'used_memory:(%d+)'))
+    local limit = tonumber(string.match(memory, 'maxmemory:(%d+)'))
+    excess = math.max(0, (used or 0) - (limit or 0))
+end
+if size <= excess then
+    return 0
+end
+local count = math.min(length - 1, math.ceil(length * (excess / size + 1 / 8)))
+return redis.call('XTRIM', KEYS[1], 'MAXLEN', length - count)
 """
 )
