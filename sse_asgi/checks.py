@@ -169,7 +169,7 @@ def flag(name: str, value: object) -> bool:
 def function(name: str, value: T) -> T:
     """Return ``value`` if it can be called.
 
-    :raises TypeError: it cannot
+    :raises TypeError: it cannot be called
     """
     if not callable(value):
         raise TypeError(refuse(name, "callable", value))

@@ -56,7 +56,7 @@ HOP_BY_HOP: Final[Mapping[str, str]] = MappingProxyType(
         "content-length": "a stream has no length",
     }
 )
-"""The fields that only the server may set, each with the reason."""
+"""The fields that only the server may set, with the reason for each."""
 
 _HOP_BY_HOP: Final = frozenset(name.encode() for name in HOP_BY_HOP)
 

@@ -36,8 +36,9 @@ class EventBody(AsyncIterator[bytes]):
 
     :param content: asynchronous or synchronous iterable, or a generator function
     :param scope: the ASGI scope of the request
-    :param receive: the server's ``receive``, where the framework does not watch for the client's
-        leaving; otherwise it must close the body, or cancel who iterates over it
+    :param receive: the server's ``receive``. Needed only if the framework does not detect
+        disconnects; a framework that does must close this iterator or cancel the task that iterates
+        over it
     :param options: see :class:`sse_asgi.StreamOptions`
     :raises TypeError: ``content`` is not content, or an option is of the wrong type
     :raises ValueError: an option has an impossible value

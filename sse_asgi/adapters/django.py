@@ -9,23 +9,33 @@ from __future__ import annotations
 import json
 from typing import Unpack
 
-from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
-from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
-from django.db import connections  # type: ignore[import-untyped]
-from django.http import HttpRequest, StreamingHttpResponse  # type: ignore[import-untyped]
-
 from ..asgi import ContentSource, StreamKeywords
+from ..errors import Refusal
 from .body import EventBody
+from .extra import missing
 
-__all__ = ["EventSourceResponse"]
+try:
+    from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
+    from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
+    from django.db import connections  # type: ignore[import-untyped]
+    from django.http import (  # type: ignore[import-untyped]
+        HttpRequest,
+        HttpResponse,
+        StreamingHttpResponse,
+    )
+except ModuleNotFoundError as exc:
+    raise missing("django", exc) from exc
+
+__all__ = ["EventSourceResponse", "refuse"]
 
 
 class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
     """Streams ``content`` as :class:`sse_asgi.EventStream` does.
 
-    JSON data may hold what Django's own encoder knows: dates, decimals, UUIDs. The response says
-    ``Content-Encoding: identity``, without which GZipMiddleware makes a stream unreadable.
-    Synchronous content runs in a thread, whose database connections are closed when it ends.
+    Synchronous content runs in a thread. The database connections that it opens there are closed at
+    its end, as Django closes those of a request. JSON data may hold all that Django's own encoder
+    knows: dates, decimals, UUIDs. The response says ``Content-Encoding: identity``, without which
+    GZipMiddleware makes a stream unreadable.
 
     :param request: the request that is answered
     :param content: asynchronous or synchronous iterable, or a generator function
@@ -46,10 +56,37 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         self.connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
         super().__init__(body, status=body.options.status)
-        self.headers["Content-Encoding"] = "identity"
+        given: set[str] = set()
+        self.headers["content-encoding"] = "identity"
         for name, value in body.headers:
-            self.headers[name] = value
+            _add(self, name, value, given)
         self._resource_closers.append(body.leave)
+
+
+def refuse(exc: Refusal) -> HttpResponse:
+    """Return the response with the status of a :class:`sse_asgi.Refusal`.
+
+    For a view that catches it, or for a middleware: ``def process_exception(self, request, exc)``.
+    """
+    response = HttpResponse(exc.body, status=exc.status, content_type="text/plain; charset=utf-8")
+    given: set[str] = set()
+    for name, value in exc.headers:
+        _add(response, name, value, given)
+    return response
+
+
+def _add(response: HttpResponse, name: str, value: str, given: set[str]) -> None:
+    """Add a field; Django keeps one value of each, so those of a list are joined (RFC 9110, 5.3).
+
+    :param given: the names that were added before
+    """
+    if name == "set-cookie":
+        response.cookies.load(value)
+    elif name in given:
+        response.headers[name] = f"{response.headers[name]}, {value}"
+    else:
+        response.headers[name] = value
+    given.add(name)
 
 
 def _to_json(value: object) -> str:

@@ -6,21 +6,29 @@ An :class:`sse_asgi.EventSourceApp` can be mounted in Litestar as well, with its
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Unpack
 
-from litestar import Litestar, Request
-from litestar.background_tasks import BackgroundTask, BackgroundTasks
-from litestar.datastructures import Cookie
-from litestar.response.base import ASGIResponse, Response
-from litestar.serialization import encode_json
-from litestar.types import Receive, ResponseCookies, Scope, Send
-
-from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
+from ..asgi import Connection, ContentSource, StreamKeywords, StreamOptions
 from ..asgi.content.source import content_factory
 from ..asgi.serving import serve
-from ..headers import end_to_end
+from ..errors import Refusal
+from ..headers import Headers, end_to_end
+from ..wire import Encoder
+from .extra import missing
+from .foreign import encode_item
 
-__all__ = ["EventSourceResponse"]
+try:
+    from litestar import Litestar, Request
+    from litestar.background_tasks import BackgroundTask, BackgroundTasks
+    from litestar.datastructures import Cookie
+    from litestar.response.base import ASGIResponse, Response
+    from litestar.serialization import encode_json, get_serializer
+    from litestar.types import Receive, ResponseCookies, Scope, Send, TypeEncodersMap
+except ModuleNotFoundError as exc:
+    raise missing("litestar", exc) from exc
+
+__all__ = ["EventSourceResponse", "refuse"]
 
 
 class EventSourceResponse(Response[Any]):
@@ -50,6 +58,7 @@ class EventSourceResponse(Response[Any]):
         **options: Unpack[StreamKeywords],
     ) -> None:
         self._make = content_factory(content)
+        self._given = frozenset(options)
         options.setdefault("serializer", encode_json)
         self._options = StreamOptions(**options)
         super().__init__(
@@ -69,10 +78,14 @@ class EventSourceResponse(Response[Any]):
         background: BackgroundTask | BackgroundTasks | None = None,
         cookies: Iterable[Cookie] | None = None,
         headers: dict[str, str] | None = None,
+        status_code: int | None = None,
+        type_encoders: TypeEncodersMap | None = None,
         **others: Any,
     ) -> ASGIResponse:
-        """Return the application that streams, with what the route handler adds to the response."""
+        """Return the application that streams, with the route handler's part in the response."""
         options = self._options
+        if type_encoders and "serializer" not in self._given:
+            options = _with_encoders(options, type_encoders)
         if options.compression is not None and _compresses(request):
             options = options.derived(compression=None)
         return _StreamingResponse(
@@ -82,8 +95,25 @@ class EventSourceResponse(Response[Any]):
             cookies=[*self.cookies, *(cookies or ())],
             headers={**(headers or {}), **self.headers},
             media_type=self.media_type,
-            status_code=self.status_code,
+            status_code=self.status_code if "status" in self._given else status_code or 200,
         )
+
+
+def _with_encoders(options: StreamOptions, type_encoders: TypeEncodersMap) -> StreamOptions:
+    """Return options whose JSON knows the types that the application or route has encoders for."""
+    serializer = partial(encode_json, serializer=get_serializer(type_encoders))
+    encode = Encoder(separator=options.separator, serializer=serializer).encode
+    return options.derived(serializer=serializer, encode=encode)
+
+
+def refuse(request: Request[Any, Any, Any], exc: Refusal) -> Response[bytes]:
+    """Answer with the status of a :class:`sse_asgi.Refusal` that a route handler has raised.
+
+    It is an exception handler: ``Litestar(..., exception_handlers={Refusal: refuse})``.
+    """
+    headers = dict(exc.headers)
+    media_type = headers.pop("content-type", "text/plain; charset=utf-8")
+    return Response(exc.body, status_code=exc.status, headers=headers, media_type=media_type)
 
 
 def _compresses(request: Request[Any, Any, Any]) -> bool:
@@ -105,7 +135,17 @@ class _StreamingResponse(ASGIResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         options = self._options.derived(
-            status=self.status_code, head=end_to_end(self.encode_headers())
+            status=self.status_code,
+            head=_with_repeated(end_to_end(self.encode_headers()), self._options.head),
+            encode=partial(encode_item, self._options.encode),
         )
-        await serve(self._make, options, Connection(scope, Notice()), receive, send, self)
+        await serve(self._make, options, Connection(scope), receive, send, self)
         await self.after_response()
+
+
+def _with_repeated(headers: Headers, given: Headers) -> Headers:
+    """Return the headers with every value of a field: Litestar's own mapping keeps one of each."""
+    names = [name for name, _ in given]
+    repeated = {name for name in names if names.count(name) > 1}
+    kept = [pair for pair in headers if pair[0] not in repeated or pair not in given]
+    return kept + [pair for pair in given if pair[0] in repeated]

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from quart import Response, has_request_context, request
-
 from ..asgi import ContentSource, StreamKeywords
+from ..errors import Refusal
 from .body import EventBody
+from .extra import missing
 
-__all__ = ["EventSourceResponse"]
+try:
+    from quart import Response, has_request_context, request
+except ModuleNotFoundError as exc:
+    raise missing("quart", exc) from exc
+
+__all__ = ["EventSourceResponse", "refuse"]
 
 
 class EventSourceResponse(Response):
@@ -40,3 +45,13 @@ class EventSourceResponse(Response):
         for name, value in body.headers:
             self.headers.add(name, value)
         self.timeout = None
+
+
+def refuse(exc: Refusal) -> Response:
+    """Answer with the status of a :class:`sse_asgi.Refusal` that a view has raised.
+
+    It is an error handler: ``app.register_error_handler(Refusal, refuse)``.
+    """
+    headers = dict(exc.headers)
+    headers.setdefault("content-type", "text/plain; charset=utf-8")
+    return Response(exc.body, exc.status, headers)

@@ -1,4 +1,4 @@
-"""EventSourceApp: a handler in, a mountable ASGI application out."""
+"""EventSourceApp: an ASGI application made of a handler."""
 
 from __future__ import annotations
 
@@ -148,13 +148,13 @@ class EventSourceApp:
         raise self._limits.refusal(self.options)
 
     def drain(self) -> None:
-        """End every open stream of this application as the server's shutdown does; from any thread.
+        """End every open stream of this application as the server's shutdown does.
 
-        Content that watches ``connection.shutdown`` has its grace; clients get a reconnection time
-        and a clean end.
+        Content that watches ``connection.shutdown`` has its grace. Clients get a reconnection time
+        and a clean end. Any thread may call this.
         """
         for loop in list(self._loops):
-            with suppress(RuntimeError):  # that event loop is gone, and its streams with it
+            with suppress(RuntimeError):  # that event loop has ended, and its streams with it
                 loop.call_soon(loop.stop_streams, self)
 
     async def _answer_lifespan(self, receive: Receive, send: Send) -> None:
@@ -188,14 +188,15 @@ class EventSourceApp:
 
 
 def _check_handler(handler: Any) -> None:
-    """Refuse at definition a handler that would be an error at the first request."""
+    """Refuse a handler at construction that would be an error at the first request."""
     if not callable(handler) or inspect.isclass(handler):
         raise TypeError(checks.refuse("handler", "a function that takes the connection", handler))
     try:
         inspect.signature(handler).bind(None)
     except (TypeError, ValueError) as exc:
         wanted = "one argument, the connection"
-        raise TypeError(f"handler must take {wanted}, but {handler!r} does not: {exc}") from None
+        shown = checks.shorten(handler)
+        raise TypeError(f"handler must take {wanted}, but {shown} does not: {exc}") from None
 
 
 def _check_cors_headers(cors: CORSPolicy | None, options: StreamOptions) -> None:

@@ -49,7 +49,7 @@ class Notice:
 
     @property
     def is_watched(self) -> bool:
-        """Whether the content has ever asked."""
+        """Whether the content has ever asked for the notice."""
         return self._watched
 
     def give(self) -> None:
@@ -128,7 +128,7 @@ class Connection:
 
     @property
     def path(self) -> str:
-        """The request's path below where the app is mounted."""
+        """The request's path, without the path under which the app is mounted."""
         path, root = str(self.scope["path"]), str(self.scope.get("root_path", "")).rstrip("/")
         # Servers and frameworks differ in whether ``path`` begins with ``root_path``.
         if root and (path == root or path.startswith(f"{root}/")):

@@ -1,11 +1,11 @@
-"""How many streams one application has open, and what happens to one too many."""
+"""The limits on how many streams one application has open."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from .. import checks
 from ..errors import Refusal
@@ -18,25 +18,25 @@ __all__ = ["Admission", "ClientKey", "ConnectionLimits", "WhenFull", "client_add
 ClientKey: TypeAlias = Callable[[Connection], Hashable]
 WhenFull: TypeAlias = Literal["retry", "503"]
 
-COME_BACK = (1000, 5000)
+_RETRY: Final = (1000, 5000)
 
 
 def client_address(connection: Connection) -> str | None:
-    """Return the address that the server sees: a proxy's own, unless the server trusts it."""
+    """Return the client's address, or the proxy's if the server does not trust that proxy."""
     return None if connection.client is None else connection.client[0]
 
 
 class ConnectionLimits:
-    """Counts open streams, in all and for each client. One too many is refused; none is evicted.
+    """Counts open streams, in all and for each client, and refuses a stream beyond a limit.
 
-    An evicted browser would come back at once, and evict another.
+    No open stream is ended to make room: that browser would reconnect at once, and end another.
 
     :param total: the most streams at a time; None: no limit
     :param per_client: the most streams at a time of one client
-    :param client_key: tells one client from another
-    :param when_full: ``"retry"`` refuses with a reconnection time and nothing else, since a
-        browser's ``EventSource`` never comes back after a status other than 200; ``"503"`` with
-        that status and ``Retry-After``, for clients that know it
+    :param client_key: returns the key under which a client's streams are counted
+    :param when_full: ``"retry"`` refuses with a 200 that holds only a reconnection time, since a
+        browser's ``EventSource`` never reconnects after another status; ``"503"`` refuses with that
+        status and ``Retry-After``, for clients that know it
     :raises TypeError: a limit is not an int, or ``client_key`` is not callable
     :raises ValueError: a limit is below 1, or ``when_full`` is something else
     """
@@ -60,11 +60,11 @@ class ConnectionLimits:
 
     @property
     def open(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return self._open
 
     def admitted(self, connection: Connection) -> Admission:
-        """Count the connection within a block, if there is room for it; tell whether there is."""
+        """Return a block in which the connection counts, if there is room for it."""
         return Admission(self, None if self._per_client is None else self._client_key(connection))
 
     def enter(self, key: Hashable) -> bool:
@@ -89,8 +89,8 @@ class ConnectionLimits:
                     del self._open_by_client[key]
 
     def refusal(self, options: StreamOptions) -> Refusal:
-        """Return the answer to a client for whom there is no room."""
-        retry = random_retry(options.farewell_retry or COME_BACK)
+        """Return the answer to a client for which there is no room."""
+        retry = random_retry(options.farewell_retry or _RETRY)
         if self._when_full == "503":
             seconds = -(-retry // 1000)
             return Refusal(503, "Too many event streams are open", {"retry-after": str(seconds)})
@@ -98,7 +98,7 @@ class ConnectionLimits:
 
 
 class Admission:
-    """A block within which one connection is counted, or told that there is no room."""
+    """A block in which one connection counts. It gives whether there was room."""
 
     __slots__ = ("_is_admitted", "_key", "_limits")
 

@@ -41,7 +41,7 @@ class LoopState:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
         self.new_tasks = _task_pair_type(self.on_asyncio)
-        self.timers = TimerQueue(self.clock, self._spawn_timers)
+        self.timers = TimerQueue(self.clock, self._spawn_timers, self._spawn)
         self.pump = Pump(self._spawn)
         self.workers = Workers(self.event_loop)
         self.sessions: set[Stoppable] = set()

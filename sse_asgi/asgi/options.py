@@ -20,8 +20,7 @@ Serializer: TypeAlias = Callable[[Any], str | bytes]
 PingMessage: TypeAlias = Callable[[], object]
 
 DEFAULT_HEADERS: Final = (
-    # Exactly this: Chromium gives up on a charset other than UTF-8, and UTF-8 is the only one
-    # anyway.
+    # Without a charset: Chromium refuses any other than UTF-8, and a stream is always UTF-8.
     (b"content-type", b"text/event-stream"),
     # no-transform keeps compressing proxies from holding events back.
     (b"cache-control", b"no-store, no-transform"),
@@ -59,31 +58,32 @@ class StreamOptions:
     Times are in seconds, unless said otherwise.
 
     :param status: the response's status, 200 to 599; a browser's ``EventSource`` takes 200 only
-    :param headers: further response headers, or other values for those that are sent anyway
+    :param headers: further response headers, or other values for the default headers
     :param ping: send a comment after this much silence; None: never
-    :param ping_always: send it at this interval whether there was silence or not
-    :param ping_message: makes the item that is sent instead of a comment
+    :param ping_always: send the comment at this interval even if there was no silence
+    :param ping_message: returns an item to send instead of the comment
     :param send_timeout: end the stream when the client does not take a message for so long; None:
-        wait for ever
-    :param start_timeout: how long the response's head may wait for the first event. Until it is
-        sent, an exception in the content is a real 500, and :exc:`~sse_asgi.Refusal` any status
+        wait forever
+    :param start_timeout: how long the response's head may wait for the first event. Until the head
+        is sent, an exception in the content is a real 500, and :exc:`~sse_asgi.Refusal` any status
     :param shutdown_grace: how long content that watches ``connection.shutdown`` may go on when the
         server stops
     :param cleanup_timeout: how long the ``finally`` blocks of cancelled content may take
-    :param max_lifetime: end the stream after 80 to 100 % of it, by chance, so that clients come
-        back spread out; None: no limit
-    :param retry: the reconnection time to begin with, in milliseconds; None: the browser's own
+    :param max_lifetime: end the stream after 80 to 100 % of this time, drawn at random so that
+        clients reconnect spread out; None: no limit
+    :param retry: the reconnection time that the stream begins with, in milliseconds; None: the
+        browser keeps its own
     :param farewell_retry: the range, in milliseconds, from which the last block of a stream that
-        the server ends draws the client's reconnection time; None: none is sent
-    :param separator: what ends a line: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
-    :param serializer: makes JSON of data that is not a string; the standard library's by default
+        the server ends draws the client's reconnection time; None: the block has no such time
+    :param separator: the line ending: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
+    :param serializer: makes JSON of data that is not a str; the standard library's by default
     :param compression: ``"auto"`` compresses each event for clients that ask for it, with gzip,
-        Zstandard or Brotli; ``"pages"`` does so for HTML of more than 16 KiB that is sent again and
-        again, and takes more memory; None: nothing is compressed. Not for a stream that carries
-        both a secret and text that somebody else chooses, unless the event with the secret is made
-        with ``isolate=True``. A ``Content-Encoding`` in ``headers`` turns it off
+        Zstandard or Brotli; ``"pages"`` is for HTML of more than 16 KiB that is sent again and
+        again, and takes more memory; None: no compression. Do not compress a stream that carries
+        both a secret and text that somebody else chooses, unless the event with the secret has
+        ``isolate=True``. A ``Content-Encoding`` in ``headers`` turns compression off
     :param on_close: called once with a :class:`StreamSummary` when the stream has ended
-    :param on_error: called with the exception that ended the content after its first event; may
+    :param on_error: called with the exception that ended the content after its first event; it may
         return a last item to send
     :raises TypeError: an option is of the wrong type
     :raises ValueError: an option has an impossible value
@@ -110,9 +110,9 @@ class StreamOptions:
     head: Headers = field(init=False, repr=False, compare=False)
     encode: Encode = field(init=False, repr=False, compare=False)
     first: bytes = field(init=False, repr=False, compare=False)
-    """What goes before everything else: the reconnection time."""
+    """The block that goes before all others: the reconnection time, or nothing."""
     comment: bytes = field(init=False, repr=False, compare=False)
-    """The keep-alive."""
+    """The block that keeps the connection alive."""
     thread_ended: Callable[[], object] | None = field(init=False, repr=False, compare=False)
     """Called in the thread of synchronous content when that has ended and is closed. An adapter
     sets it by :meth:`derived`, to release what its framework has opened for the thread.
@@ -147,9 +147,9 @@ class StreamOptions:
         object.__setattr__(self, "thread_ended", None)
 
     def derived(self, **fields: Any) -> StreamOptions:
-        """Return these options but for ``fields``, which an adapter has checked already.
+        """Return these options with other ``fields``, which an adapter has checked already.
 
-        Making options anew, with all checks, would cost a framework's response more than the rest.
+        New options with all their checks would cost more than the rest of a framework's response.
         """
         options: StreamOptions = object.__new__(StreamOptions)
         for name in StreamOptions.__slots__:

@@ -14,6 +14,7 @@ from .. import checks
 from ..errors import Refusal
 from ..headers import Headers, header
 from ..wire import Encoder, ServerSentEvent
+from ..wire.names import DONE
 from .connection import Connection
 from .options import DEFAULT_HEADERS
 
@@ -49,7 +50,7 @@ def come_back(retry: int, head: Headers) -> Refusal:
     return Refusal(200, Encoder().encode(ServerSentEvent(retry=retry)), headers)
 
 
-def done(data: Any = "", *, event: str = "done") -> ServerSentEvent:
+def done(data: Any = "", *, event: str = DONE) -> ServerSentEvent:
     """Return the last event of a stream that is complete: yield it, and end.
 
     A page may close its ``EventSource`` when it sees the event. If it does not, the browser

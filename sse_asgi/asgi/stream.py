@@ -1,4 +1,4 @@
-"""EventStream: content in, ASGI callable out."""
+"""EventStream: an ASGI application made of content."""
 
 from __future__ import annotations
 

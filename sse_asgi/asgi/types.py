@@ -1,4 +1,4 @@
-"""The types of ASGI, as wide as the apps that are tested."""
+"""The types of ASGI, wide enough for every framework's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 """An ASGI message."""
 
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
-"""The server's ``receive``. Every framework has a message type of its own, so any is taken."""
+"""The server's ``receive``. Frameworks have different message types, so any type is accepted."""
 
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 """The server's ``send``."""

@@ -14,24 +14,19 @@ gap, and the policy ``on_gap`` says how to go on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..wire import EncodedBatch, ServerSentEvent
+from ..wire.names import GAP, POSITION
 from .cursor import Cursor
 from .log.backend import Page
 from .log.entry import Entry, Position
 from .log.reader import LogReader
 
-__all__ = ["GAP", "POSITION", "GapReason", "OnGap", "Replay"]
+__all__ = ["GapReason", "OnGap", "Replay"]
 
 OnGap: TypeAlias = Literal["oldest", "now", "close"]
 GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
-
-POSITION: Final = "position"
-"""The name of the event that says where a client stands."""
-
-GAP: Final = "gap"
-"""The name of the event that says what a client has missed for good."""
 
 
 class Replay:

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from ..asgi import DONE_ID
 from ..wire import EventDecoder, MessageEvent
+from ..wire.names import GAP, POSITION
 from .exchange import Exchange, negotiate, split_url
 from .observation import Arrival, Ending, Observation, Resumption
 
@@ -141,8 +142,8 @@ class Examiner:
         with self._open(url, Last_Event_ID=asked) as exchange:
             has_gap = False
             for event in self._events(exchange):
-                has_gap = has_gap or event.event == "gap"
-                if event.id and event.event not in ("position", "gap", "ping"):
+                has_gap = has_gap or event.event == GAP
+                if event.id and event.event not in (POSITION, GAP, "ping"):
                     return Resumption(asked, expected, event.id, has_gap)
         return Resumption(asked, expected, None, has_gap)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..wire import MessageEvent
+from ..wire.names import POSITION
 
 __all__ = ["Arrival", "Ending", "Observation", "Resumption"]
 
@@ -99,7 +100,7 @@ class Observation:
         found: list[str] = []
         last = ""
         for event in self.events:
-            if event.id != last and event.event != "position":
+            if event.id != last and event.event != POSITION:
                 found.append(event.id)
             last = event.id
         return found

@@ -92,9 +92,10 @@ class TimerQueue:
     An exception out of one of them is logged, and that one is looked at no more. The others go on.
     """
 
-    def __init__(self, clock: Clock, spawn: Spawn) -> None:
+    def __init__(self, clock: Clock, spawn: Spawn, spawn_actor: Spawn | None = None) -> None:
         self._clock = clock
         self._spawn = spawn
+        self._spawn_actor = spawn_actor or spawn
         self._next_look: dict[Timed, float] = {}
         self._heap: list[tuple[float, int, Timed]] = []
         self._order = count()
@@ -198,7 +199,7 @@ class TimerQueue:
     def _begin(self, due: deque[Timed]) -> None:
         actor = _Actor(due, self._drop, self._actors.discard)
         self._actors.add(actor)
-        actor.task = self._spawn(actor.run)
+        actor.task = self._spawn_actor(actor.run)
 
     def _drop(self, timed: Timed, error: BaseException) -> None:
         logger.error("a timer failed, and is looked at no more: %r", timed, exc_info=error)

@@ -1,4 +1,4 @@
-"""Bytes of an event stream from and to events. Pure: nothing here waits or does I/O."""
+"""Events to the bytes of a stream, and back. Pure: nothing here waits or does I/O."""
 
 from __future__ import annotations
 

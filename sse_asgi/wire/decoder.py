@@ -21,8 +21,8 @@ _RETRY_DIGITS: Final = 18  # they fit in 64 bits
 class MessageEvent:
     """Hold one event as it was dispatched.
 
-    ``event`` is the event type. ``id`` is the stream's last event ID at that moment, whichever
-    event set it (``lastEventId``, WHATWG HTML 9.2.6).
+    ``event`` is the event type. ``id`` is the stream's last event ID at that moment. This event or
+    an earlier one set it (``lastEventId``, WHATWG HTML 9.2.6).
     """
 
     data: str
@@ -40,14 +40,14 @@ class MessageEvent:
 class EventDecoder:
     """Parse one event stream, fed in chunks that may be cut anywhere.
 
-    An event is complete at the blank line after it. What the stream's end cuts off is not an event,
-    so there is nothing to call at the end. Each connection takes a new decoder: seed it with the
-    ``last_event_id`` of the one before, as browsers do.
+    An event is complete at the blank line after it. A block that the stream's end cuts off is not
+    an event, so there is nothing to call at the end. Each connection takes a new decoder: seed it
+    with the ``last_event_id`` of the one before, as browsers do.
 
-    :param last_event_id: what the events have as their ``id`` until the stream sets one
-    :param max_event_size: bytes that one event may take: its lines without their endings, comments
-        aside, and the line that is being read, be it a comment
-    :param on_comment: called with the text of each comment; if it raises, that call of
+    :param last_event_id: the ``id`` of events until the stream sets one
+    :param max_event_size: the largest event to accept, in bytes: the sum of its field lines
+        (without line endings) plus the line that is being read. Complete comments do not count
+    :param on_comment: called with the text of each comment. If it raises, that call of
         :meth:`feed` loses its events and the rest of its bytes
     :raises TypeError: a parameter is of the wrong type
     :raises ValueError: ``max_event_size`` is not positive
@@ -83,7 +83,7 @@ class EventDecoder:
         self._after_cr = False
         self._unfinished = bytearray()
         self._failure: str | None = None
-        # The buffers of the standard, and the bytes of the lines that filled them.
+        # The buffers of the standard, and the number of bytes in the lines that filled them.
         self._data: list[str] = []
         self._event = ""
         self._id = last_event_id
@@ -91,14 +91,14 @@ class EventDecoder:
 
     @property
     def last_event_id(self) -> str:
-        """The last event ID: what a reconnect sends as ``Last-Event-ID`` unless it is empty."""
+        """The last event ID. Unless it is empty, a reconnect sends it in ``Last-Event-ID``."""
         return self._last_event_id
 
     @property
     def retry(self) -> int | None:
         """The reconnection time in milliseconds, ``None`` until the stream sets one.
 
-        One of more than 18 digits is ignored, as is one that is no number.
+        A time of more than 18 digits is ignored, like a value that is not a number.
         """
         return self._retry
 
@@ -106,9 +106,9 @@ class EventDecoder:
         """Take the next bytes and return the events that they complete.
 
         :raises TypeError: ``data`` is not bytes
-        :raises EventTooLarge: an event passes ``max_event_size``. Events that the same bytes
-            completed before it are not lost: they are returned, and the next call raises
-            (``feed(b"")`` will do). From then on every call raises.
+        :raises EventTooLarge: an event is larger than ``max_event_size``. If the same bytes
+            completed other events before it, this call returns those and the next call raises
+            (``feed(b"")`` is enough). From then on every call raises.
         """
         if not isinstance(data, bytes):
             raise TypeError(f"data must be bytes, not {type(data).__name__}: {shorten(data)}")
@@ -135,7 +135,8 @@ class EventDecoder:
     def _lines(self, data: bytes) -> list[bytes]:
         """Return the lines that ``data`` completes, without their endings.
 
-        A line that CR ends is complete at once. An LF that follows, maybe later, belongs to it.
+        A line that CR ends is complete at once. An LF that follows, perhaps in the next chunk,
+        belongs to the same line ending.
         """
         if self._start is not None:
             data = self._skip_bom(self._start + data)
@@ -155,7 +156,7 @@ class EventDecoder:
         return lines
 
     def _skip_bom(self, start: bytes) -> bytes:
-        """Return the stream's start without a BOM, or nothing while it may be a part of one."""
+        """Return the stream's start without a BOM; return nothing while it may be half a BOM."""
         if len(start) < len(_BOM) and _BOM.startswith(start):
             self._start = start
             return b""
@@ -179,7 +180,7 @@ class EventDecoder:
                 self._retry = int(digits or b"0")
 
     def _dispatch(self) -> MessageEvent | None:
-        # The ID counts from here even if there is no data, and so no event.
+        # The ID counts from here even if there is no data, and therefore no event.
         self._last_event_id = self._id
         data, event = self._data, self._event
         self._data, self._event, self._size = [], "", 0
@@ -204,6 +205,7 @@ def _value(value: bytes) -> bytes:
 
 
 def _text(line: bytes) -> str:
-    # The standard decodes the stream as a whole. Line by line is the same: no byte of CR or LF is
-    # part of a longer sequence, so whatever a line ending cuts short is malformed either way.
+    # The standard decodes the stream as a whole. Decoding each line gives the same text: the bytes
+    # CR and LF are never part of a longer sequence, so a sequence that a line ending cuts is
+    # malformed in both cases.
     return line.decode("utf-8", "replace")

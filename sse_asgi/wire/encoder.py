@@ -1,4 +1,4 @@
-"""Items of content, as they are yielded, to blocks of an event stream (WHATWG HTML 9.2.5)."""
+"""Items that content yields, encoded as blocks of an event stream (WHATWG HTML 9.2.5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Encoder", "encode_comment", "event_of"]
 
 _SEPARATORS: Final = ("\n", "\r\n", "\r")
 _FIELDS: Final = ("data", "event", "id", "retry", "comment", "isolate")
-# One line end and then another; a lone CRLF is one.
+# One line ending and then another. CRLF is a single line ending.
 _BLANK_LINES: Final = (b"\n\n", b"\r\r", b"\n\r", b"\n\r\n", b"\r\r\n")
 
 # JSON of UTF-8 (RFC 8259, 8.1) without whitespace. It has no NaN.
@@ -24,9 +24,9 @@ _to_json: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_n
 class Encoder:
     """Encode items of content, each to one complete block.
 
-    :param separator: what ends each line that is written: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
-    :param serializer: turns a value into JSON, as str or as UTF-8 bytes; the default is the
-        standard library's, compact, and refuses NaN and infinities
+    :param separator: the line ending to write: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
+    :param serializer: turns a value into JSON, as str or as UTF-8 bytes. The default is the
+        standard library's encoder; its JSON is compact, and it refuses NaN and infinities
     :raises TypeError: ``serializer`` is not callable
     :raises ValueError: ``separator`` is none of the three
     """
@@ -49,17 +49,18 @@ class Encoder:
     def encode(self, item: object) -> bytes:
         """Return the block, or the blocks, that ``item`` stands for.
 
-        A str is data; so is the JSON of anything that is not named here. A :class:`ServerSentEvent`
-        is an event, and a dict holds the fields of one. Bytes and :class:`EncodedBatch` are encoded
-        blocks, which end in a blank line. Of an event to isolate, the block is an
-        :class:`IsolatedBlock`.
+        A str is the data of an event. A :class:`ServerSentEvent` is an event, and a dict holds the
+        fields of one. Bytes and :class:`EncodedBatch` are encoded blocks that end in a blank line.
+        Any other item is sent as data in JSON. The result is an :class:`IsolatedBlock` if the
+        event has ``isolate`` set.
 
-        :raises TypeError: there is no such item (``None``, a bytearray or memoryview), a dict has
+        :raises TypeError: the item cannot be sent (``None``, a bytearray or memoryview), a dict has
             an unknown field, a field is of the wrong type, or a value has no JSON
         :raises ValueError: a field has no valid value, bytes do not end in a blank line, text has a
             lone surrogate, or a value (such as NaN) has no JSON
         """
-        # The common case, without a call; the bound method costs less to call than the instance.
+        # The common case makes no further call, and callers use this bound method rather than
+        # ``__call__``, which costs more.
         if type(item) is str:
             try:
                 if "\n" not in item and "\r" not in item:
@@ -79,9 +80,10 @@ class Encoder:
     __call__ = encode
 
     def _plain_event(self, fields: dict[Any, Any]) -> bytes | None:
-        """Encode what most dicts hold, at half the cost; None: it wants a closer look.
+        """Encode the fields that most dicts hold, at half the cost.
 
-        What passes here would pass :class:`ServerSentEvent` unchanged.
+        Return None for a dict that needs a closer look. The fields that this method accepts are
+        those that :class:`ServerSentEvent` accepts unchanged.
         """
         data, event, event_id = fields.get("data"), fields.get("event"), fields.get("id")
         if data is None or len(fields) != 1 + ("event" in fields) + ("id" in fields):
@@ -145,16 +147,19 @@ class Encoder:
         return self.encode(self._json(item, item))
 
     def _json(self, value: object, item: object) -> str:
-        """Return the JSON of ``value``, which is all or a part of ``item``."""
+        """Return the JSON of ``value``.
+
+        :param item: the item that holds the value, for the message
+        """
         try:
             text = self._serializer(value)
             if isinstance(text, bytes):
                 text = text.decode()
             if isinstance(text, str):
                 return checked_text("its JSON", text)
-        except Exception as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{shorten(item)} cannot be sent as JSON: {error}") from error
+        except Exception as exc:
+            kind = TypeError if isinstance(exc, TypeError) else ValueError
+            raise kind(f"{shorten(item)} cannot be sent as JSON: {exc}") from exc
         raise TypeError(
             f"serializer must return str or bytes, not {shorten(text)}, for {shorten(item)}"
         )
@@ -177,7 +182,7 @@ def _comment_lines(text: str) -> str:
 
 
 def _lf_only(text: str) -> str:
-    """Replace the line endings, which are CRLF, LF and CR and no other, by LF."""
+    """Replace each line ending by LF. Only CRLF, LF and CR are line endings."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -189,19 +194,19 @@ def event_of(fields: dict[Any, Any]) -> ServerSentEvent:
     """
     try:
         return ServerSentEvent(**fields)
-    except (TypeError, ValueError) as error:
-        _refuse(fields, error)
+    except (TypeError, ValueError) as exc:
+        _refuse(fields, exc)
 
 
-def _refuse(fields: dict[Any, Any], error: TypeError | ValueError) -> NoReturn:
+def _refuse(fields: dict[Any, Any], exc: TypeError | ValueError) -> NoReturn:
     for field in fields:
         if field not in _FIELDS:
             raise TypeError(
                 f"unknown field {shorten(field)} in {shorten(fields)}: the fields of an event are "
                 f"{', '.join(_FIELDS)}; JSON data goes in data, as {{'data': ...}}"
             ) from None
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    raise kind(f"{error}, in {shorten(fields)}") from None
+    kind = TypeError if isinstance(exc, TypeError) else ValueError
+    raise kind(f"{exc}, in {shorten(fields)}") from None
 
 
 def _check_separator(separator: str) -> None:

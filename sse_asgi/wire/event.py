@@ -1,8 +1,7 @@
-"""One event as its sender states it: every field is checked when the event is made.
+"""One event as its sender states it. The constructor checks every field.
 
-The fields are those of the event stream format (WHATWG HTML 9.2.5). Whatever the constructor
-accepts reaches the receiver as it was given, but for line endings within ``data``, which arrive as
-LF.
+The fields are those of the event stream format (WHATWG HTML 9.2.5). A value that the constructor
+accepts reaches the receiver unchanged, except that line endings within ``data`` arrive as LF.
 """
 
 from __future__ import annotations
@@ -20,10 +19,11 @@ __all__ = [
     "checked_text",
 ]
 
-# EventSource itself fires events of these types (WHATWG HTML 9.2.3): a listener could not tell.
+# EventSource fires events of these types itself (WHATWG HTML 9.2.3). A listener could not tell them
+# from the server's.
 _RESERVED: Final = ("error", "open")
 NO_EVENT_TYPES: Final = frozenset({"", *_RESERVED})
-"""What looks like a plain event type and is none."""
+"""Printable strings that cannot be an event type."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -31,20 +31,19 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 class ServerSentEvent:
     """State one event, or a block that carries only a comment or a reconnection time.
 
-    :param data: a str is sent as it is, on as many lines as it has; ``None`` means that there is no
-        data; any other value is sent as JSON
-    :param event: the event type, which the browser takes as ``message`` if it is ``None``
-    :param id: the event ID, which a reconnecting browser returns in ``Last-Event-ID``; ``""``
+    :param data: a str is sent unchanged, on as many lines as it has; ``None`` means that there is
+        no data; any other value is sent as JSON
+    :param event: the event type; for ``None`` the browser fires a ``message`` event
+    :param id: the event ID, which a browser that reconnects returns in ``Last-Event-ID``; ``""``
         resets it
     :param retry: the reconnection time in milliseconds
     :param comment: text that receivers ignore
-    :param isolate: where the stream is compressed, nothing before or after has a part in how this
-        event is, so that its length says nothing to who chooses other events' text (BREACH); it is
-        no field of the format
-    :raises TypeError: a field is of the wrong type; bytes are not data, since an encoded block is
-        an item of its own
-    :raises ValueError: a field would not arrive as it was given, nothing is given, or ``event`` or
-        ``id`` comes without data: such a block is never dispatched (WHATWG HTML 9.2.6)
+    :param isolate: in a compressed stream, compress this event independently of its neighbours, so
+        that its length reveals nothing about them (BREACH). This is not a field of the format
+    :raises TypeError: a field is of the wrong type. Bytes are not data: yield an encoded block
+        itself, without an event around it
+    :raises ValueError: a field would not arrive unchanged, no field is given, or ``event`` or
+        ``id`` comes without data: browsers never dispatch such a block (WHATWG HTML 9.2.6)
     """
 
     data: object
@@ -72,7 +71,8 @@ class ServerSentEvent:
             _check_without_data(event, id, retry, comment)
         else:
             data = _checked_data(data)
-        # What is printable has neither control characters nor surrogates: no call to make.
+        # A printable str has neither control characters nor surrogates, so the usual value needs
+        # no further call.
         if event is not None and not (
             type(event) is str and event.isprintable() and event not in NO_EVENT_TYPES
         ):
@@ -99,7 +99,7 @@ class ServerSentEvent:
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class JSONServerSentEvent(ServerSentEvent):
-    """State one event whose data is JSON whatever its type: a str is quoted, ``None`` is ``null``.
+    """State one event whose data is always JSON: a str is quoted, and ``None`` is ``null``.
 
     The other parameters and the errors are those of :class:`ServerSentEvent`. A lone surrogate
     within the data is left to the serializer, which may escape it.
@@ -123,8 +123,11 @@ class JSONServerSentEvent(ServerSentEvent):
         _set_data(self, data)
 
 
-# A frozen dataclass's own initialiser goes through object.__setattr__, which looks each slot up by
-# its name: storing through the slots' descriptors makes an event in two thirds of the time.
+# How the constructors store the fields. A frozen dataclass refuses assignment, so its generated
+# __init__ calls object.__setattr__(self, name, value), which looks the attribute up by its name
+# each time. With slots=True every field is a descriptor in the class, and the descriptor's __set__
+# writes the value straight into its slot. These functions are those __set__ methods, looked up
+# once. Each takes the event and the value. They make an event in two thirds of the time.
 _set_data = vars(ServerSentEvent)["data"].__set__
 _set_event = vars(ServerSentEvent)["event"].__set__
 _set_id = vars(ServerSentEvent)["id"].__set__
@@ -142,15 +145,16 @@ def checked_text(field: str, value: object) -> str:
     if type(value) is not str:
         if not isinstance(value, str):
             raise TypeError(f"{field} must be a str, not {_typed(value)}")
-        # An enum member formats as its name, and a subclass may override anything: take the text.
+        # A member of an enum formats as its name, and a subclass may override any method. The text
+        # itself is the same in all of them.
         value = str.__str__(value)
     if not value.isascii():
         try:
             value.encode()
-        except UnicodeEncodeError as error:
+        except UnicodeEncodeError as exc:
             raise ValueError(
                 f"{field} must not contain a lone surrogate, which UTF-8 cannot carry "
-                f"(at index {error.start}): {shorten(value)}"
+                f"(at index {exc.start}): {shorten(value)}"
             ) from None
     return value
 
@@ -172,7 +176,7 @@ def _check_without_data(*fields: object) -> None:
     event, event_id, *others = fields
     for name, value in (("event", event), ("id", event_id)):
         if value is not None:
-            # Browsers differ in what they make of such a block: Firefox does not even keep its id.
+            # Browsers treat such a block differently: Firefox does not even keep its id.
             raise ValueError(
                 f"{name} must come with data, without which nothing is dispatched "
                 f"(WHATWG HTML 9.2.6): {shorten(value)}"

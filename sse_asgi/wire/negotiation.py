@@ -20,16 +20,16 @@ _ELEMENT: Final = re.compile(
 def preferred_codings(accept_encoding: str, offered: Iterable[str]) -> list[str]:
     """Return the offered codings that the client accepts and does not rank below ``identity``.
 
-    Codings of the same weight stay in the order in which they are offered. Nothing is taken that
-    was not asked for, by its name or by ``*``. An element that is malformed counts as not there,
-    and of several for one coding the lowest counts.
+    The best comes first, and codings of the same weight stay in the order in which they are
+    offered. The client must name a coding, or ``*``, to get it. A malformed element is ignored. If
+    several elements name one coding, the lowest weight counts.
 
     :param accept_encoding: the value of the header; of several, joined by commas
     :param offered: names of codings, in lower case, without ``identity``
     """
     weights = _weights(accept_encoding)
     others = weights.get("*", 0.0)
-    # Without a word on it, identity is acceptable but not preferred to what was named.
+    # If the client does not name identity, it accepts it, but prefers every coding that it names.
     identity = weights.get("identity", others)
     taken = [(weights.get(coding, others), coding) for coding in offered]
     taken = [(weight, coding) for weight, coding in taken if 0 < weight >= identity]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +13,7 @@ import anyio
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.sse import ServerSentEvent as NativeEvent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from sse_asgi import Refusal, ServerSentEvent, drain
 from sse_asgi.adapters.fastapi import EventSource, EventSourceResponse, EventTypes
@@ -300,3 +301,55 @@ async def test_dependency_with_the_scope_of_the_function_is_left_before_the_stre
         await client.receive()
         assert left.names == ["function"]
     assert left.names == ["function", "request"]
+
+
+class Comment(BaseModel):
+    kind: Literal["comment"] = "comment"
+    text: str
+    replies: list[Comment] = []
+
+
+class Gone(BaseModel):
+    kind: Literal["gone"] = "gone"
+
+
+def test_type_that_holds_itself_may_have_a_discriminator() -> None:
+    events = EventTypes(Annotated[Comment | Gone, Field(discriminator="kind")])
+    schemas = events.item_schema()["oneOf"]
+    assert [schema["properties"]["event"]["const"] for schema in schemas] == ["comment", "gone"]
+
+
+class Cat(BaseModel):
+    species: Literal["cat"] = "cat"
+
+
+class Dog(BaseModel):
+    species: Literal["dog"] = "dog"
+
+
+class Owner(BaseModel):
+    kind: Literal["owner"] = "owner"
+    pet: Cat | Dog = Field(discriminator="species")
+
+
+def test_nested_union_refers_to_nothing_that_is_not_there() -> None:
+    schema = json.dumps(EventTypes(Owner).item_schema())
+    assert "$ref" not in schema
+    assert "#/$defs" not in schema
+
+
+@pytest.mark.parametrize("name", ["error", "a\nb", 1, ""])
+def test_name_that_no_event_can_have_is_refused_where_the_types_are_given(name: Any) -> None:
+    kind: Any = (Literal[name], name)
+    model = create_model("Bad", kind=kind)
+    with pytest.raises((TypeError, ValueError), match=r"^Bad\.kind: event must"):
+        EventTypes(model, discriminator="kind")
+
+
+@pytest.mark.anyio
+async def test_number_that_json_has_not_is_null_as_in_fastapi_s_own_streams() -> None:
+    async def content() -> AsyncIterator[Any]:
+        yield {"data": {"x": float("nan"), "y": float("inf")}}
+
+    async with connect(EventSourceResponse(content)) as events:
+        assert (await events.receive()).json() == {"x": None, "y": None}

@@ -261,6 +261,27 @@ async def test_tasks_in_the_content_s_group_are_cancelled_and_see_no_broken_stre
     assert not caplog.records
 
 
+async def shield(number: int) -> None:
+    """Wait as hypercorn does on trio: nothing but the end of the connection breaks it off."""
+    if number == 3:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", EITHER)
+async def test_scope_unwinds_after_a_send_that_cannot_be_cancelled(kind: str, caplog: Any) -> None:
+    scoped = Scoped(kind)
+    peer = Peer(on_send=shield)
+    async with nothing_left(), serving(scoped.app, peer) as served:
+        await until(lambda: peer.sends >= 3)
+        peer.leave()
+        await served.returned()
+    assert scoped.log == ["closed"]
+    assert not scoped.children
+    assert scoped.reason is CloseReason.CLIENT_GONE
+    assert not caplog.records
+
+
 # -- a timeout of the content's own, while the client is slow --------------------------------------
 
 

@@ -27,6 +27,19 @@ async def waiting() -> AsyncIterator[str]:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("no_polling")
+async def test_signal_is_heard_after_a_keepalive(former: SignalHandler) -> None:
+    with VirtualClock() as clock:
+        async with serving(EventStream(waiting, ping=5)) as served:
+            await clock.advance(12)
+            assert LoopState.current().shutdown.is_open
+            signal.raise_signal(TERM)
+            assert former.heard == [TERM]
+            await served.returned()
+    assert served.peer.ended
+
+
+@pytest.mark.anyio
 async def test_signal_stops_the_streams_and_reaches_the_handler_before_us(
     former: SignalHandler,
 ) -> None:

@@ -1,8 +1,8 @@
 """The app of the tests about how streams end; what happens to it is in the server's log.
 
 ``/plain`` and ``/watching`` stream until they are ended, and the second says farewell; ``/flood``
-sends as fast as it can, to show what becomes of a client that does not read. ``/control/...``
-steers.
+sends as fast as it can, to show what becomes of a client that does not read, ``/grouped`` within a
+task group. ``/control/...`` steers.
 """
 
 from __future__ import annotations
@@ -51,6 +51,14 @@ async def flood(connection: Connection) -> AsyncIterator[bytes]:
         yield FLOOD
 
 
+async def grouped(connection: Connection) -> AsyncIterator[bytes]:
+    """Do the same with a task group open across the yields, as clients of an LLM's API do."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.sleep_forever)
+        while True:
+            yield FLOOD
+
+
 class EndingApp:
     """Routes the streams and the control paths, in plain ASGI."""
 
@@ -61,6 +69,7 @@ class EndingApp:
             "/watching": EventSourceApp(watching, on_close=self._note),
             "/ticking": EventSourceApp(ticking, on_close=self._note),
             "/flood": EventSourceApp(flood, send_timeout=0.5, on_close=self._note),
+            "/grouped": EventSourceApp(grouped, send_timeout=0.5, on_close=self._note),
             "/short-lived": EventSourceApp(plain, max_lifetime=0.3, on_close=self._note),
         }
 

@@ -51,12 +51,12 @@ def has_backpressure(configuration: Configuration) -> bool:
     return configuration.server != "daphne"
 
 
-def ask_to_flood(server: Server) -> socket.socket:
+def ask_to_flood(server: Server, path: str = "/flood") -> socket.socket:
     """Request more than any buffer holds, and read nothing of it."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", server.process.port))
-    client.sendall(b"GET /flood HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+    client.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
     return client
 
 
@@ -162,3 +162,27 @@ def test_stream_that_is_not_read_is_ended_and_its_sibling_on_the_connection_is_n
         for _ in range(20):
             assert sibling.read_event(timeout=0.4) is not None
         assert connection.get("/ticking").read_event() is not None
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    each_configuration(when=lambda it: has_backpressure(it) and it.protocol is Protocol.HTTP1),
+)
+@pytest.mark.parametrize("reason", ["SLOW_CLIENT", "CLIENT_GONE"])
+def test_scope_that_is_open_across_a_yield_harms_no_server(
+    configuration: Configuration, reason: str, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server, server.connect() as connection:
+        neighbour = connection.get("/ticking")
+        client = ask_to_flood(server, "/grouped")
+        with client:
+            deadline = time.monotonic() + TIMEOUT
+            while f"stream ended: {reason}" not in server.process.log:
+                assert neighbour.read_event(timeout=2) is not None
+                assert time.monotonic() < deadline, server.process.log
+                if reason == "CLIENT_GONE":
+                    client.close()
+        for _ in range(20):
+            assert neighbour.read_event(timeout=2) is not None
+        assert server.process.returncode is None
+        assert "Traceback" not in server.process.log

@@ -1,6 +1,16 @@
-"""Event streams in FastAPI: a dependency that knows the request, a response, typed events."""
+"""Event streams in FastAPI: a dependency that knows the request, a response, typed events.
 
-from .events import EventTypes
-from .response import EventSource, EventSourceResponse
+A :class:`sse_asgi.Refusal` that a path operation raises becomes its status with
+``app.add_exception_handler(Refusal, refuse)``.
+"""
 
-__all__ = ["EventSource", "EventSourceResponse", "EventTypes"]
+from ..extra import missing
+
+try:
+    from ..starlette.native import refuse
+    from .events import EventTypes
+    from .response import EventSource, EventSourceResponse
+except ModuleNotFoundError as exc:
+    raise missing("fastapi", exc) from exc
+
+__all__ = ["EventSource", "EventSourceResponse", "EventTypes", "refuse"]

@@ -38,9 +38,9 @@ class EventTypes:
     def __init__(self, types: Any, *, discriminator: str | None = None) -> None:
         self.members = tuple(_members(types))
         self.discriminator = discriminator or _discriminator(types)
-        for member in self.members:
-            if self.discriminator is not None and self.discriminator not in _field_names(member):
-                raise ValueError(f"{member.__name__} has no field {self.discriminator!r}")
+        if self.discriminator is not None:
+            for member in self.members:
+                _check_names(member, self.discriminator)
 
     @property
     def route(self) -> dict[str, Any]:
@@ -81,7 +81,9 @@ class EventTypes:
         )
 
     def _event_schema(self, member: type) -> dict[str, Any]:
-        data = _self_contained(TypeAdapter(member).json_schema(mode="serialization"))
+        schema = TypeAdapter(member).json_schema(mode="serialization")
+        fields = _resolved(schema).get("properties", {})
+        data = _self_contained(schema)
         properties: dict[str, Any] = {
             "data": {
                 "type": "string",
@@ -93,7 +95,6 @@ class EventTypes:
         }
         if self.discriminator is None:
             return {"type": "object", "required": ["data"], "properties": properties}
-        fields = data.get("properties", {})
         alias = _field_names(member)[self.discriminator]
         name = {key: fields[alias][key] for key in ("const", "enum") if key in fields[alias]}
         properties = {"event": {"type": "string", **name}, **properties}
@@ -108,7 +109,7 @@ def _members(types: Any) -> Iterator[type]:
     elif origin in (typing.Union, UnionType):
         for member in typing.get_args(types):
             yield from _members(member)
-    elif isclass(types) and _field_names(types):
+    elif isclass(types) and _is_model(types):
         yield types
     else:
         raise TypeError(f"an event type is a Pydantic model or a dataclass, not {types!r}")
@@ -132,6 +133,31 @@ def _field_names(member: type) -> dict[str, str]:
     }
 
 
+def _is_model(kind: type) -> bool:
+    return hasattr(kind, "model_fields") or hasattr(kind, "__dataclass_fields__")
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema that a schema refers to, if it is that of a model that holds itself."""
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    found: dict[str, Any] = schema.get("$defs", {}).get(name, schema)
+    return found
+
+
+def _check_names(member: type, discriminator: str) -> None:
+    """Refuse a member whose events could not have the name that its field says."""
+    aliases = _field_names(member)
+    if discriminator not in aliases:
+        raise ValueError(f"{member.__name__} has no field {discriminator!r}")
+    schema = _resolved(TypeAdapter(member).json_schema(mode="serialization"))
+    field = schema.get("properties", {}).get(aliases[discriminator], {})
+    for name in field.get("enum", [field["const"]] if "const" in field else []):
+        try:
+            ServerSentEvent("", event=name)
+        except (TypeError, ValueError) as exc:
+            raise type(exc)(f"{member.__name__}.{discriminator}: {exc}") from None
+
+
 def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:
     """Write definitions where they are referred to: OpenAPI has no place for those of a response.
 
@@ -146,7 +172,9 @@ def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:
             return node
         name = str(node.get("$ref", "")).removeprefix("#/$defs/")
         if name not in definitions:
-            return {key: inlined(value, above) for key, value in node.items()}
+            # What a discriminator maps to is inlined, too, and no longer there to be referred to.
+            left_out = "mapping" if "propertyName" in node else None
+            return {key: inlined(value, above) for key, value in node.items() if key != left_out}
         if name in above:
             raise RecursionError(name)
         rest = {key: value for key, value in node.items() if key != "$ref"}

@@ -1,37 +1,33 @@
-"""Event streams in FastAPI: a dependency that knows the request, a response, typed events."""
+"""Event streams in FastAPI: a dependency that knows the request, and a response."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Self, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from fastapi import Request
-from fastapi import sse as native
 from pydantic_core import to_json
 from starlette.background import BackgroundTask
-from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
-from ...asgi.content.source import content_factory
 from ...asgi.options import Encode
 from ...asgi.serving import check_scope, serve, shared_receive
 from ...headers import end_to_end
-from ...wire import JSONServerSentEvent, ServerSentEvent
+from ..foreign import native_event
+from ..starlette.native import EventResponse
 from .events import EventTypes
 
-__all__ = [
-    "EventSource",
-    "EventSourceResponse",
-]
-
-DEFAULTS = StreamOptions(serializer=to_json)
+__all__ = ["EventSource", "EventSourceResponse"]
 
 
-class EventSourceResponse(Response):
+class EventSourceResponse(EventResponse):
     """Streams ``content`` as :class:`sse_asgi.EventStream` does; Pydantic models are JSON data.
 
+    NaN and infinities in the data are sent as ``null``, as in FastAPI's own streams.
+
     :param content: asynchronous or synchronous iterable, or a generator function
+    :param status_code: the response's status
     :param background: runs after the stream, also when the client has left
     :param source: the request that is answered, if a dependency knows it
     :param events: the types of the events
@@ -40,7 +36,9 @@ class EventSourceResponse(Response):
     :raises ValueError: an option has an impossible value
     """
 
-    media_type: str | None = "text/event-stream"
+    _defaults: ClassVar[StreamOptions] = StreamOptions(
+        serializer=partial(to_json, inf_nan_mode="null")
+    )
 
     def __init__(
         self,
@@ -52,16 +50,9 @@ class EventSourceResponse(Response):
         events: EventTypes | None = None,
         **options: Unpack[StreamKeywords],
     ) -> None:
-        self._make = content_factory(content)
+        super().__init__(content, status_code, background, **options)
         self._source = source
-        self._options = DEFAULTS
-        if options or status_code != 200:
-            options = {"serializer": to_json, "status": status_code, **options}
-            self._options = StreamOptions(**options)
         self._encode: Encode = partial(_encode, self._options.encode, events)
-        self.status_code = self._options.status
-        self.background = background
-        self.raw_headers = list(self._options.head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)
@@ -87,7 +78,7 @@ class EventSource:
     """
 
     def __init__(self, request: Request) -> None:
-        self.connection = Connection(request.scope, Notice())
+        self.connection = Connection(request.scope)
         """The request as this library sees it."""
         self.disconnected = Notice()
         """The notice that the client has left; the content is cancelled at the same time."""
@@ -104,7 +95,7 @@ class EventSource:
 
     @property
     def shutdown(self) -> Notice:
-        """The notice that the stream is to end, because the server stops."""
+        """The notice that the stream must end, because the server stops."""
         return self.connection.shutdown
 
     def respond(
@@ -121,22 +112,13 @@ class EventSource:
         )
 
     async def receive(self, receive: Receive) -> Message:
-        """Pass on what the server says of the client."""
+        """Pass on the server's messages, and note that the client has left."""
         message = await receive()
         if message["type"] in ("http.disconnect", "websocket.disconnect"):
             self.disconnected.give()
         return message
 
 
-def _encode(encode: Encode, events: EventTypes | None, item: object) -> bytes:
-    if isinstance(item, native.ServerSentEvent):
-        item = _from_native(item)
+def _encode(encode: Encode, events: EventTypes | None, item: Any) -> bytes:
+    item = native_event(item)
     return encode(item if events is None else events.named(item))
-
-
-def _from_native(item: native.ServerSentEvent) -> ServerSentEvent:
-    """Take the events of FastAPI's own streams as they are meant: data is JSON, raw data is not."""
-    fields: Any = {name: getattr(item, name) for name in ("event", "id", "retry", "comment")}
-    if item.data is not None:
-        return JSONServerSentEvent(item.data, **fields)
-    return ServerSentEvent(item.raw_data, **fields)

@@ -1,25 +1,38 @@
-"""``EventSourceResponse`` for Starlette: sse-starlette's, on the streams of this library."""
+"""Event streams in Starlette: sse-starlette's ``EventSourceResponse``, and a native one.
 
-from .event import JSONServerSentEvent, ServerSentEvent, ensure_bytes
-from .response import (
-    AsyncContentStream,
-    Content,
-    ContentStream,
-    EventSourceResponse,
-    SendTimeoutError,
-    SyncContentStream,
-)
-from .status import AppStatus
+:class:`EventSourceResponse` is a drop-in for sse-starlette's. :class:`EventResponse` has the native
+API: JSON data, validation, and every option. A :class:`sse_asgi.Refusal` that a route raises
+becomes its status with ``app.add_exception_handler(Refusal, refuse)``.
+"""
+
+from ..extra import missing
+
+try:
+    from .event import JSONServerSentEvent, ServerSentEvent, ensure_bytes
+    from .native import EventResponse, refuse
+    from .response import (
+        AsyncContentStream,
+        Content,
+        ContentStream,
+        EventSourceResponse,
+        SendTimeoutError,
+        SyncContentStream,
+    )
+    from .status import AppStatus
+except ModuleNotFoundError as exc:
+    raise missing("starlette", exc) from exc
 
 __all__ = [
     "AppStatus",
     "AsyncContentStream",
     "Content",
     "ContentStream",
+    "EventResponse",
     "EventSourceResponse",
     "JSONServerSentEvent",
     "SendTimeoutError",
     "ServerSentEvent",
     "SyncContentStream",
     "ensure_bytes",
+    "refuse",
 ]

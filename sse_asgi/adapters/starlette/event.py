@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any, Final
 
-from ... import wire
+from ... import checks, wire
+from ..foreign import event_fields
 
 __all__ = ["DEFAULT_SEPARATOR", "JSONServerSentEvent", "ServerSentEvent", "ensure_bytes"]
 
@@ -52,18 +53,13 @@ class ServerSentEvent:
 
     def _check(self) -> None:
         for name in ("event", "id"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"{name} must be a str, not {value!r}")
+            checks.text(name, getattr(self, name), optional=True)
         if self.id is not None and "\0" in self.id:
             raise ValueError(
                 "id must not contain NUL, with which it is ignored (WHATWG HTML 9.2.6)"
             )
         if self.retry is not None:
-            if isinstance(self.retry, bool) or not isinstance(self.retry, int):
-                raise TypeError(f"retry must be an int of milliseconds, not {self.retry!r}")
-            if self.retry < 0:
-                raise ValueError(f"retry must be 0 or above, not {self.retry}")
+            checks.integer("retry", self.retry, least=0, unit="milliseconds")
 
     def encode(self) -> bytes:
         """Return the block.
@@ -102,7 +98,8 @@ def ensure_bytes(data: Any, sep: str | None) -> bytes:
     """Return the block that an item of the content stands for.
 
     Bytes are a block; a dict holds the fields of a :class:`ServerSentEvent`; of anything else
-    ``str()`` is the data. Events of this library are taken as well, and keep its rules.
+    ``str()`` is the data. Events of this library are taken as well, and keep its rules. Events of
+    other packages are understood by their fields.
 
     :param sep: what ends each line, but for an event that has its own; None: CRLF
     """
@@ -115,6 +112,11 @@ def ensure_bytes(data: Any, sep: str | None) -> bytes:
     if isinstance(data, wire.ServerSentEvent):
         return wire.Encoder(separator=sep or DEFAULT_SEPARATOR).encode(data)
     sep = DEFAULT_SEPARATOR if sep is None else sep
+    fields = event_fields(data)
+    if fields is not None:
+        if "json" in fields:
+            return JSONServerSentEvent(fields.pop("json"), **fields, sep=sep).encode()
+        return ServerSentEvent(**fields, sep=sep).encode()
     return f"{_lines('data: ', data, sep)}{sep}".encode()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from math import isfinite
 from typing import Any, ClassVar, TypeAlias
 
 import anyio
@@ -18,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from ... import checks
 from ...asgi import CloseReason, Connection, Notice, StreamOptions
 from ...asgi.content.source import Given, check_content
 from ...asgi.serving import check_scope, serve, shared_receive
@@ -127,6 +127,7 @@ class EventSourceResponse(Response):
         self._active = True
         self._control: StreamControl | None = None
         self._lock: anyio.Lock | None = None
+        self._sending: anyio.CancelScope | None = None
         fields = MutableHeaders(headers)
         fields.setdefault("cache-control", "no-store, no-transform")
         fields.setdefault("x-accel-buffering", "no")
@@ -193,7 +194,8 @@ class EventSourceResponse(Response):
             await serving
         else:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._send_data, self.data_sender_callable, control)
+                self._sending = anyio.CancelScope()
+                tasks.start_soon(self._send_data, self.data_sender_callable, control, self._sending)
                 await serving
                 tasks.cancel_scope.cancel()
         if control is not None and control.outcome.reason is CloseReason.SLOW_CLIENT:
@@ -211,10 +213,17 @@ class EventSourceResponse(Response):
         return stops
 
     async def _send_data(
-        self, sender: Callable[[], Awaitable[None]], control: StreamControl
+        self,
+        sender: Callable[[], Awaitable[None]],
+        control: StreamControl,
+        scope: anyio.CancelScope,
     ) -> None:
         try:
-            await sender()
+            with scope:
+                await sender()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
+            if control.outcome.reason is None:
+                control.end(CloseReason.ERROR, exc)
         except Exception as exc:
             control.end(CloseReason.ERROR, exc)
 
@@ -240,6 +249,8 @@ class EventSourceResponse(Response):
         message = await receive()
         if message["type"] == "http.disconnect":
             self._active = False
+            if self._sending is not None:
+                self._sending.cancel()  # before its stream is closed under it
             if self.client_close_handler_callable is not None:
                 await self.client_close_handler_callable(message)
         return message
@@ -262,11 +273,7 @@ class EventSourceResponse(Response):
 
 
 def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be int or float, not {value!r}")
-    if not isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be >= 0, not {value}")
-    return value
+    return checks.seconds(name, value)
 
 
 def _only(error: BaseException) -> BaseException:

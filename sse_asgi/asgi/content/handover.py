@@ -24,9 +24,9 @@ READY_BYTES: Final = BATCH_BYTES
 class Handover:
     """A queue from one thread to one task. Neither side takes a lock for a block.
 
-    Each counter has one writer: the thread counts the bytes that it has put, the task those that it
-    has taken. Who waits says so first and then looks again, and the other side acts first and then
-    looks whether somebody waits. So one of the two sees the other.
+    Each counter has one writer: the thread counts the bytes that it has put, and the task those
+    that it has taken. A side that must wait first says so and then looks again. The other side
+    first acts and then looks whether the first one waits. So one of them always sees the other.
 
     :param call_soon: has the event loop call a function; raises :exc:`RuntimeError` if it is gone
     """

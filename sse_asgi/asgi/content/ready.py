@@ -1,4 +1,4 @@
-"""Content that is ready before it is asked for, such as a hub's subscription."""
+"""Content that knows when items are ready, such as a hub's subscription."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["ReadyContent", "claim_content", "is_ready_content"]
 
 
 class ReadyContent(Protocol):
-    """Content that says when it has something, and then gives all of it at once.
+    """Content that says when items are ready, and then gives all of them at once.
 
     Streams of such content need no waiting task each: one :class:`~.pump.Pump` per event loop
-    sends what is ready. All methods are called in the event loop. It must also be an asynchronous
+    sends the ready items. All methods are called in the event loop. It must also be an asynchronous
     iterator, for callers that do not use the pump.
 
     Content that is for one stream may have a method ``claim()``, which is called before all others
@@ -23,24 +23,24 @@ class ReadyContent(Protocol):
     """
 
     def take(self) -> EncodedBatch | None:
-        """Return all that is ready now, joined and bounded; None when nothing is.
+        """Return the items that are ready now, joined and bounded; None if there are none.
 
         :raises anyio.EndOfStream: the content has come to its end
         """
 
     def when_ready(self, wake: Callable[[], object] | None) -> None:
-        """Call ``wake`` once when :meth:`take` may have something, or None: call nothing any more.
+        """Call ``wake`` once when :meth:`take` may have items; None: call nothing any more.
 
-        It is called in this event loop, also when there is something already, but never from
-        within this method.
+        The call is made in this event loop, even if items are ready already, but never within
+        this method.
         """
 
     async def aclose(self) -> None:
-        """Let go of everything."""
+        """Release everything that the content holds."""
 
 
 def is_ready_content(content: object) -> TypeGuard[ReadyContent]:
-    """Tell whether ``content`` has what :class:`ReadyContent` asks for."""
+    """Tell whether ``content`` has the methods of :class:`ReadyContent`."""
     return hasattr(content, "when_ready") and hasattr(content, "take")
 
 

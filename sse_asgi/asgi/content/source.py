@@ -1,4 +1,4 @@
-"""The content of an event stream: every kind of it, as one asynchronous iterator."""
+"""The kinds of content that an event stream may have, each as one asynchronous iterator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contextlib import closing
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from anyio import EndOfStream, WouldBlock
+from anyio import EndOfStream, WouldBlock, get_cancelled_exc_class
 
 from ...wire import EncodedBatch
 from ...wire.batch import encode_batch
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 Content: TypeAlias = AsyncIterable[Any] | Iterable[Any]
-"""Items, one after the other: any iterable, asynchronous or not, or an anyio receive stream."""
+"""The items of a stream: any iterable, asynchronous or not, or an anyio receive stream."""
 
 ContentSource: TypeAlias = (
     Content
@@ -59,9 +59,9 @@ EXPECTED = "an iterable (asynchronous or not), a generator function or an anyio 
 
 
 def check_content(content: object, name: str = "content") -> None:
-    """Refuse what cannot be iterated over item by item.
+    """Refuse an object that cannot be iterated over item by item.
 
-    :raises TypeError: with the reason, naming ``name``
+    :raises TypeError: with the reason; the message calls the object ``name``
     """
     if isinstance(content, AsyncGeneratorType):
         return  # the usual content, and the other questions take their time
@@ -191,7 +191,7 @@ def open_content(
 
 
 def unclosed(items: object, content: object) -> list[object]:
-    """Return an iterator over content, and the content, as far as there is something to close.
+    """Return those of an iterator over content, and the content, that can still be closed.
 
     Objects of client libraries, cursors and files own a connection that their iterators do not
     close.
@@ -207,9 +207,9 @@ def unclosed(items: object, content: object) -> list[object]:
 
 
 async def close_content(content: object) -> None:
-    """Run what the content, or an iterator over it, left to do: its ``finally`` blocks.
+    """Close content, or an iterator over it, so that its ``finally`` blocks run.
 
-    :raises BaseException: what it raised
+    :raises BaseException: the exception that those raised
     """
     aclose: Any = getattr(content, "aclose", None)
     if aclose is None:
@@ -219,8 +219,9 @@ async def close_content(content: object) -> None:
         if inspect.isawaitable(closed):
             await closed
     except BaseExceptionGroup as group:
-        # A task group around a yield wraps the exception by which the generator was closed.
-        _, others = group.split(GeneratorExit)
+        # A task group around a yield wraps the exception by which the generator was closed, and on
+        # trio, where it waits for its tasks, the cancellation of the scope, which is raised again.
+        _, others = group.split((GeneratorExit, get_cancelled_exc_class()))
         if others is not None:
             raise others from None
 
@@ -228,7 +229,7 @@ async def close_content(content: object) -> None:
 async def _received(
     stream: MemoryObjectReceiveStream[object], encode: Encode
 ) -> AsyncIterator[EncodedBatch]:
-    """Join what the senders have put there already; tell them when the stream has ended."""
+    """Join the items that the senders have put there; close the stream at the end."""
     with stream:
         while True:
             try:

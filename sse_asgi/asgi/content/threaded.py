@@ -109,7 +109,7 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
     async def aclose(self) -> None:
         """Close the iterable, in its thread, and wait for it; the caller bounds the time.
 
-        :raises BaseException: what the iterable raised meanwhile
+        :raises BaseException: the exception that the iterable raised meanwhile
         """
         self._handover.close()
         if self._worker is None:

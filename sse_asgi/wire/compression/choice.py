@@ -1,4 +1,4 @@
-"""Which compressor a stream gets: what it is told to, and what its client accepts."""
+"""The choice of a stream's compressor, by its option and the codings that the client accepts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .compressors import BrotliCompressor, Compressor, GzipCompressor, ZstdCompr
 __all__ = ["Compression", "check_compression", "new_compressor"]
 
 Compression: TypeAlias = Literal["auto", "pages"]
-"""``"auto"`` for events of any kind, in little memory; ``"pages"`` for HTML that is sent again and
-again, as large as it may be: the window has to hold the one before.
+"""``"auto"`` suits events of any kind and takes little memory. ``"pages"`` suits large HTML that is
+sent again and again: its window is large enough to hold the page before.
 """
 
-# In the order in which a server prefers them. Of small events gzip makes less than the others do;
-# they win where what is sent again is larger than its window of 32 KiB.
+# In the order in which the server prefers them. gzip compresses small events best; zstd and br win
+# when the repeated text is larger than gzip's 32 KiB window.
 _AUTO: Final[Mapping[str, Callable[[], Compressor]]] = MappingProxyType(
     {
         "gzip": partial(GzipCompressor, window_log=13, memory_level=5),
@@ -38,10 +38,10 @@ _PAGES: Final[Mapping[str, Callable[[], Compressor]]] = MappingProxyType(
 
 
 def check_compression(value: object) -> None:
-    """Refuse what is no :data:`Compression` and not None either.
+    """Refuse a value that is neither a :data:`Compression` nor None.
 
-    :raises TypeError: it is not a str
-    :raises ValueError: it is another one
+    :raises TypeError: it is neither a str nor None
+    :raises ValueError: it is another str
     """
     if value is not None and not isinstance(value, str):
         raise TypeError(refuse("compression", "'auto', 'pages' or None", value))
@@ -49,12 +49,12 @@ def check_compression(value: object) -> None:
 
 
 def new_compressor(compression: Compression, accept_encoding: str) -> Compressor | None:
-    """Return a compressor for the coding that suits client and server best; None: no coding.
+    """Return a compressor for the coding that suits client and server best, or None.
 
-    A client that takes no coding that there is, nor identity, gets identity all the same: RFC 9110,
-    12.4.1 leaves the choice between that and a 406, which would end an ``EventSource`` for good.
+    A client that accepts neither one of these codings nor identity gets identity. RFC 9110, 12.4.1
+    allows that or a 406, and a 406 would end an ``EventSource`` for good.
 
-    :param accept_encoding: the request's header of that name; ``""`` if there is none
+    :param accept_encoding: the request's ``Accept-Encoding``; ``""`` if the client sent none
     """
     makers = _AUTO if compression == "auto" else _PAGES
     for coding in preferred_codings(accept_encoding, makers):

@@ -1,7 +1,7 @@
 """Compressors of an event stream (RFC 9110, 8.4.1) that are flushed with each message.
 
-Whatever a message holds can be decoded when it has arrived. A stream is one gzip member: browsers,
-curl and httpx take the end of the first one for the end of the body.
+A client can decode each message as soon as it has arrived. A gzip stream is one member, because
+browsers, curl and httpx take the end of the first member for the end of the body.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ __all__ = [
 
 # Deflate, no flags, no time, no name, an unknown system (RFC 1952, 2.3).
 _GZIP_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-# The last one, with no symbol but the end, by the fixed code (RFC 1951, 3.2.6).
+# A last block that holds only the end symbol, in the fixed code (RFC 1951, 3.2.6).
 _LAST_BLOCK: Final = b"\x03\0"
 
 
 class Compressor(Protocol):
-    """Codes one body, message by message."""
+    """Compresses one body, message by message."""
 
     @property
     def coding(self) -> str:
         """The name of the content coding."""
 
     def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
-        """Return ``body`` coded and flushed.
+        """Return ``body`` compressed and flushed.
 
-        :param isolate: neither what was before nor what follows has a part in how it is coded, so
-            that the length of one says nothing of the other (BREACH)
+        :param isolate: compress this body independently of its neighbours, so that its length
+            reveals nothing about them (BREACH)
         """
 
     def finish(self) -> bytes:
-        """Return what ends the coded body; nothing follows."""
+        """Return the bytes that end the compressed body. Nothing may follow them."""
 
 
 class GzipCompressor:
     """gzip (RFC 1952) in about 2 ** (``window_log`` + 2) + 2 ** (``memory_level`` + 9) bytes.
 
-    A :class:`SharedBlock` is not compressed again where the client can take what others got.
+    A :class:`SharedBlock` is not compressed again if the client can use the output that others got.
 
-    :param window_log: how far back a repetition may be, in powers of 2: 9 to 15
-    :param memory_level: of zlib, 1 to 9
+    :param window_log: the size of the window in bytes, as a power of 2: 9 to 15
+    :param memory_level: zlib's ``memLevel``, 1 to 9
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class GzipCompressor:
         self._window_log = window_log
         self._memory_level = memory_level
         self._deflate: Any = None
-        """What compresses for this client alone, and knows all since it last shared."""
+        """Compresses for this client alone; it knows every byte since the client last shared."""
         self._place: Place | None = None
         self._begin = _GZIP_HEADER
         self._crc = self._size = 0
@@ -101,7 +101,7 @@ class GzipCompressor:
             )
         coded: bytes
         if isolate:
-            # Each full flush makes zlib forget what it could refer to.
+            # After a full flush, zlib refers to nothing before it.
             before = deflate.flush(zlib.Z_FULL_FLUSH)
             coded = before + deflate.compress(body) + deflate.flush(zlib.Z_FULL_FLUSH)
         else:
@@ -119,11 +119,11 @@ class GzipCompressor:
 class ZstdCompressor:
     """Zstandard (RFC 8878), at its fastest level.
 
-    :param window_log: how far back a repetition may be, in powers of 2; clients need not take more
-        than 23 (RFC 9659)
-    :param hash_log: size of the table to find it with, in powers of 2; None: by the level
+    :param window_log: the size of the window in bytes, as a power of 2. Clients need not accept
+        more than 23 (RFC 9659)
+    :param hash_log: the size of the table of repetitions, as a power of 2; None: zstd chooses
     :raises ImportError: neither :mod:`compression.zstd` (Python 3.14) nor ``backports.zstd`` is
-        there
+        installed
     """
 
     __slots__ = ("_flush_block", "_flush_frame", "_is_isolated", "_zstd")
@@ -144,8 +144,9 @@ class ZstdCompressor:
     def compress(self, body: bytes, *, isolate: bool = False) -> bytes:
         end: bytes = b""
         if (isolate and self._is_isolated is not None) or self._is_isolated:
-            # A new frame knows nothing of the one before. The end of that goes with it, since httpx
-            # takes a frame that ends with a piece of the body for the end of all.
+            # A new frame knows nothing of the frame before it. The end of the old frame is sent
+            # together with the new one: httpx takes a frame that ends with a piece of the body for
+            # the end of the whole body.
             end = self._zstd.compress(b"", self._flush_frame)
         self._is_isolated = isolate
         coded: bytes = self._zstd.compress(body, self._flush_block)
@@ -157,12 +158,12 @@ class ZstdCompressor:
 
 
 class BrotliCompressor:
-    """Brotli (RFC 7932) at quality 4: below that, a flush with each event leaves nothing of it.
+    """Brotli (RFC 7932) at quality 4. A lower quality gains nothing if every event is flushed.
 
-    Brotli cannot forget, so what follows an isolated body is coded but no longer compressed.
+    Brotli cannot forget its window, so the bodies after an isolated one are stored uncompressed.
 
-    :param window_log: how far back a repetition may be, in powers of 2: 10 to 24
-    :raises ImportError: neither ``brotli`` nor ``brotlicffi`` is there
+    :param window_log: the size of the window in bytes, as a power of 2: 10 to 24
+    :raises ImportError: neither ``brotli`` nor ``brotlicffi`` is installed
     """
 
     __slots__ = ("_brotli", "_is_stored")
@@ -184,7 +185,7 @@ class BrotliCompressor:
         return coded
 
     def finish(self) -> bytes:
-        # ISLAST and ISLASTEMPTY (RFC 7932, 9.2), or what the compressor makes of it.
+        # The bits ISLAST and ISLASTEMPTY (RFC 7932, 9.2), or the end that the compressor writes.
         coded: bytes = b"\x03" if self._is_stored else self._brotli.finish()
         return coded
 
@@ -205,15 +206,15 @@ def _stored(body: bytes) -> bytes:
 def import_zstd() -> Any:
     """Return the module ``compression.zstd`` of Python 3.14, or its backport.
 
-    :raises ImportError: neither is there
+    :raises ImportError: neither is installed
     """
     return _import_first("compression.zstd", "backports.zstd")
 
 
 def import_brotli() -> Any:
-    """Return the module ``brotli``, or ``brotlicffi``, which is its like for PyPy.
+    """Return the module ``brotli``, or ``brotlicffi``, which has the same interface for PyPy.
 
-    :raises ImportError: neither is there
+    :raises ImportError: neither is installed
     """
     return _import_first("brotli", "brotlicffi")
 

@@ -1,9 +1,9 @@
-"""One compressed stream for all who get the same bytes.
+"""One compressed stream for all clients that get the same bytes.
 
-Deflate (RFC 1951) refers to what was before by its distance in bytes. A client can therefore take
-what was compressed for everybody only if it has got, without a byte of its own in between, all
-there was since that compressor began: a run. A run is short, so that whoever came in its midst, or
-got a byte of its own, joins the next one soon.
+Deflate (RFC 1951) refers to earlier text by its distance in bytes. A client can use the shared
+output only if it received every byte of it since that compressor was created, with nothing of its
+own in between. We call that stretch a run. Runs are short, so a client that joined late or was sent
+something of its own can join the next one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Piece", "Place", "Run", "SharedBlock", "SharedStream"]
 
 RUN_BLOCKS: Final = 100
 RUN_BYTES: Final = 1_048_576
-"""What a run ends after, the compressed bytes that are kept for those who lag behind."""
+"""A run ends after so many blocks, or compressed bytes. They are kept for clients that lag."""
 
 
 class Run:
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time for another one."""
+        """Whether the next block must begin another run."""
         return len(self.pieces) >= RUN_BLOCKS or self._size >= RUN_BYTES
 
     def add(self, number: int, block: bytes) -> Piece:
@@ -48,7 +48,7 @@ class Run:
 
 
 class Piece(NamedTuple):
-    """One block, as a run has it."""
+    """One block, compressed as a part of a run."""
 
     run: Run
     order: int
@@ -56,23 +56,23 @@ class Piece(NamedTuple):
 
 
 Place: TypeAlias = tuple[Run, int]
-"""Where a client stands: in which run, and which of its blocks it would understand."""
+"""Where a client stands: the run, and the number of the block that it can decode next."""
 
 
 class SharedStream:
-    """Compresses numbered blocks once for everybody, when the first one asks for them."""
+    """Compresses numbered blocks once for all clients, when the first client asks for them."""
 
     __slots__ = ("_before", "_run")
 
     def __init__(self) -> None:
         self._run: Run | None = None
-        self._before: Run | None = None  # some still take from it
+        self._before: Run | None = None  # some clients still take from it
 
     def pieces(self, after: int, blocks: Sequence[tuple[int, bytes]]) -> list[Piece | None]:
-        """Return the compressed ``blocks``; None for those that are older than what is kept.
+        """Return the compressed ``blocks``; None for each that is older than the kept runs.
 
-        :param after: the number of the block before them; nothing lies between
-        :param blocks: each with its number, which rise
+        :param after: the number of the block just before them
+        :param blocks: the blocks with their numbers, which rise
         """
         found = []
         for number, block in blocks:
@@ -94,7 +94,7 @@ class SharedStream:
 
 
 class SharedBlock(bytes):
-    """Joined blocks that many get as they are, and that are compressed once for all of them."""
+    """Joined blocks that many clients get, and that are compressed once for all of them."""
 
     _after: int
     _blocks: Sequence[tuple[int, bytes]]
@@ -105,19 +105,19 @@ class SharedBlock(bytes):
     def of(
         cls, body: bytes, stream: SharedStream, after: int, blocks: Sequence[tuple[int, bytes]]
     ) -> SharedBlock:
-        """Return ``body``, which is what ``blocks`` are joined: see :meth:`SharedStream.pieces`."""
+        """Return ``body``, the joined ``blocks``; see :meth:`SharedStream.pieces`."""
         shared = cls(body)
         shared._stream, shared._after, shared._blocks, shared._coded = stream, after, blocks, None
         return shared
 
     def follow(self, place: Place | None) -> tuple[bytes, bytes, Place | None]:
-        """Return what a client gets by itself, what it shares after that, and where it is then.
+        """Return the bytes for this client alone, the shared bytes after them, and its new place.
 
-        :param place: where the client stands; None: nowhere
+        :param place: where the client stands; None: in no run
         """
         if self._coded is None:
             pieces = self._stream.pieces(self._after, self._blocks)
-            # Those after the last gap follow one another, within a run or into the next one.
+            # The pieces after the last gap follow one another, within a run or into the next run.
             gaps = [number for number, piece in enumerate(pieces, 1) if piece is None]
             begin = gaps[-1] if gaps else 0
             whole = [piece for piece in pieces[begin:] if piece is not None]
