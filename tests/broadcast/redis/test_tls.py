@@ -6,7 +6,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -15,8 +15,8 @@ import valkey
 from sse_asgi.broadcast.backends.redis import RedisBackend
 from sse_asgi.errors import PublishError
 
-from .engine import REDIS, Engine
-from .logs import block_of, running, until
+from .engine import REDIS, Engine, wait_for
+from .logs import block_of, running, until, within_thread
 
 pytestmark = [
     pytest.mark.anyio,
@@ -113,3 +113,42 @@ async def test_a_wrong_password_is_said_at_once_and_never_shown(tls_engine: TLSE
     told = await refusal(RedisBackend(url, ca_file=tls_engine.ca))
     assert "username and password" in told
     assert "secret" not in told
+
+
+class TLSNode(TLSEngine):
+    """A cluster of one node, which knows itself by its address."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        super().__init__(directory)
+        self._options = options
+
+    def _arguments(self) -> list[str]:
+        cluster = ("--cluster-enabled", "yes", "--tls-cluster", "yes")
+        return [*super()._arguments(), *cluster, "--cluster-announce-ip", "127.0.0.1"]
+
+    def start(self) -> Self:
+        """Start the node, and have it serve all slots."""
+        super().start()
+        login: Any = {"username": "editor", "password": "pass word/#"}
+        with valkey.Valkey(
+            "localhost", self.port, ssl=True, ssl_ca_certs=str(self.ca), **login
+        ) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_for(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
+        return self
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_certificate_for_a_host_name_is_good_in_a_cluster(
+    tmp_path: Path, name: str, announced: bool
+) -> None:
+    options = ("--cluster-announce-hostname", "localhost") if announced else ()
+    node = TLSNode(tmp_path / "node", *options)
+    await within_thread(node.start)
+    try:
+        url = f"rediss+cluster://editor:pass%20word%2F%23@localhost:{node.port}"
+        async with running(url, name, ca_file=node.ca) as backend:
+            assert (await backend.publish("t", block_of(1), None)).sequence == 1
+            await until(lambda: backend.history.tip == 1)
+    finally:
+        await within_thread(node.stop)

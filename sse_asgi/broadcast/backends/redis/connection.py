@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from typing import Any, Final
 
 import anyio
@@ -154,12 +155,26 @@ class RedisConnection:
                 started = _Started(task_status, stream)
                 self._stream = stream
                 self._protocol = _Protocol(self._endpoint, stream, login)
-                await self._protocol.run(task_status=started)
+                await self._converse(self._protocol, stream, started)
         except Exception:
             if started is None or not started.is_told:
                 raise
         finally:
             self.closed.set()
+
+    async def _converse(
+        self, protocol: BaseConnection, stream: WatchedStream, started: TaskStatus[None]
+    ) -> None:
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stream.watch)
+            try:
+                await protocol.run(task_status=started)
+            except Exception as exc:
+                failure = exc
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     def _check_version(self) -> None:
         assert self._protocol is not None
@@ -179,16 +194,20 @@ class RedisConnection:
         """Close at once; a task that waits for an answer gets an exception."""
         self._scope.cancel()
 
-    async def command(self, name: bytes, *arguments: str | bytes | int, wait: float = 0) -> Any:
-        """Return the answer to a command that may block for ``wait`` seconds.
+    async def command(
+        self, name: bytes, *arguments: str | bytes | int, wait: float = 0, size: int = 0
+    ) -> Any:
+        """Return the answer to a command.
 
         A connection that stays silent, or is lost meanwhile, is closed.
 
+        :param wait: seconds for which the server may block
+        :param size: bytes of the arguments, if they may be large
+        :raises TimeoutError: the server is silent
         :raises Refused: the server answers that it will not do so
         :raises Exception: one of :data:`TRANSIENT`
         """
         assert self._protocol is not None and self._stream is not None
-        size = sum(len(one) for one in arguments if not isinstance(one, int))
         try:
             request = self._protocol.create_request(name, *arguments)
             self._stream.expect(wait, size)
@@ -201,11 +220,16 @@ class RedisConnection:
         except RedisError as exc:
             if not is_transient(exc):
                 raise Refused(_reason(exc)) from exc
-            self.close()
+            self._give_up(exc)
             raise
-        except Exception:
-            self.close()
+        except Exception as exc:
+            self._give_up(exc)
             raise
+
+    def _give_up(self, error: Exception) -> None:
+        self.close()
+        if self._stream is not None and self._stream.is_silent:
+            raise TimeoutError("the server is silent although an answer is due") from error
 
     async def script(
         self,
@@ -213,6 +237,7 @@ class RedisConnection:
         keys: tuple[bytes, ...],
         *arguments: str | bytes | int,
         wait: float = 0,
+        size: int = 0,
     ) -> Any:
         """Run a script. The first time on this connection its source goes along.
 
@@ -220,14 +245,11 @@ class RedisConnection:
 
         :raises Exception: as for :meth:`command`
         """
+        rest = len(keys), *keys, *arguments
         if script.digest in self._sent:
-            try:
-                return await self.command(
-                    b"EVALSHA", script.digest, len(keys), *keys, *arguments, wait=wait
-                )
-            except NoScriptError:
-                pass
-        answer = await self.command(b"EVAL", script.source, len(keys), *keys, *arguments, wait=wait)
+            with suppress(NoScriptError):
+                return await self.command(b"EVALSHA", script.digest, *rest, wait=wait, size=size)
+        answer = await self.command(b"EVAL", script.source, *rest, wait=wait, size=size)
         self._sent.add(script.digest)
         return answer
 

@@ -150,6 +150,7 @@ class RedisLog:
             keys,
             *(new_epoch(), connection.run_id, topic.encode(), block, name, kind),
             *(*self._retention, _TOKEN_MS),
+            size=len(block),
         )
         stretch, _, sequence = answer.decode().partition("-")
         return Position(stretch, int(sequence))

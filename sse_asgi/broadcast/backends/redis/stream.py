@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import inf
+from time import monotonic
 from typing import Any, Final
 
 import anyio
@@ -24,8 +24,8 @@ class WatchedStream(ByteStream):
     """Counts silence, not the time that an answer takes as a whole.
 
     A large answer over a slow link takes as long as it takes, as long as pieces of it come. The
-    system takes a large request into its buffers at once and sends it in its own time. So the first
-    piece of the answer has longer to come after a large request.
+    system takes a part of a large request into its buffers at once and sends it in its own time. So
+    the first piece of the answer has longer to come after a large request.
 
     :param patience: seconds of silence after which the peer is taken for dead
     """
@@ -34,59 +34,47 @@ class WatchedStream(ByteStream):
         self._stream = stream
         self._patience = patience
         self._waiting = 0
-        self._due = inf
-        self._scope: anyio.CancelScope | None = None
+        self._due = 0.0
+        self.is_silent = False
+        """Whether the stream was closed for its silence."""
 
     def expect(self, wait: float = 0, size: int = 0) -> None:
         """Expect an answer.
 
         :param wait: seconds for which the server may block before it answers
-        :param size: bytes of the request
+        :param size: bytes of the request, if it may be large
         """
         large = size / _SLOWEST if size > _LARGE else 0.0
-        due = anyio.current_time() + self._patience + wait + large
-        if not self._waiting or (large and due > self._due):
-            self._set(due)
+        if large or not self._waiting:
+            due = monotonic() + self._patience + wait + large
+            self._due = max(due, self._due) if self._waiting else due
         self._waiting += 1
 
     def settle(self) -> None:
         """Expect one answer less."""
         self._waiting -= 1
-        if not self._waiting:
-            self._set(inf)
 
-    def _set(self, due: float) -> None:
-        self._due = due
-        if self._scope is not None:
-            self._scope.deadline = due
+    async def watch(self) -> None:
+        """Close the stream, and return, when an answer is overdue."""
+        while not self.is_silent:
+            await anyio.sleep(self._patience / 8)
+            self.is_silent = self._waiting > 0 and monotonic() > self._due
+        await self.aclose()
 
     async def receive(self, max_bytes: int = _PIECE) -> bytes:
-        """Return the next bytes.
-
-        :raises TimeoutError: nothing came in time although an answer is due
-        """
-        while True:
-            with anyio.CancelScope(deadline=self._due) as self._scope:
-                data = await self._stream.receive(max_bytes)
-                self._scope = None
-                if self._waiting:
-                    self._due = anyio.current_time() + self._patience
-                return data
-            self._scope = None
-            if anyio.current_time() >= self._due:
-                raise TimeoutError(f"the server is silent for {self._patience:g} s")
+        """Return the next bytes."""
+        data = await self._stream.receive(max_bytes)
+        self._due = monotonic() + self._patience
+        return data
 
     async def send(self, item: bytes) -> None:
-        """Send bytes, in pieces that each have their time.
-
-        :raises TimeoutError: the peer takes no more
-        """
+        """Send bytes, in pieces that each have their time."""
+        if len(item) <= _PIECE:
+            await self._stream.send(item)
+            return
         for start in range(0, len(item), _PIECE):
-            piece = item if len(item) <= _PIECE else item[start : start + _PIECE]
-            with anyio.fail_after(self._patience + _ROOM):
-                await self._stream.send(piece)
-            if start and self._waiting:
-                self._set(max(self._due, anyio.current_time() + self._patience))
+            await self._stream.send(item[start : start + _PIECE])
+            self._due = max(self._due, monotonic() + self._patience + _ROOM)
 
     async def send_eof(self) -> None:
         """Send no more."""

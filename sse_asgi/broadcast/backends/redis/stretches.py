@@ -29,7 +29,7 @@ local log = KEYS[1]
 local MOST = 16
 
 local function sequence_of(id)
-    return tonumber(string.match(id, '^0%-(%d+)$'))
+    return string.sub(id, 1, 2) == '0-' and tonumber(string.sub(id, 3)) or nil
 end
 
 local function create(stretch, run, life, order, start)
