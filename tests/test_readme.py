@@ -1,10 +1,12 @@
-"""The README's code runs as printed, and what it claims to stream is streamed."""
+"""Each block of the README and of the guides runs alone, and no link of these pages is dead."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -12,64 +14,160 @@ import pytest
 
 from sse_asgi.testing import connect
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in (
+        ROOT / "README.md",
+        ROOT / "examples" / "README.md",
+        *sorted((ROOT / "examples" / "guide").glob("*.md")),
+    )
+}
+BLOCKS = {
+    f"{page}:{text[: found.start()].count(chr(10)) + 2}": found[1]
+    for page, text in PAGES.items()
+    for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+}
+LINKS = [
+    (page, target)
+    for page, text in PAGES.items()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text)
+    if not target.startswith(("http:", "https:"))
+]
 
-# What the first event of each app in the README is, in the order of the page.
+
+def apps_of(block: str) -> list[str]:
+    return re.findall(r"^app = (.*)$", block, re.MULTILINE)
+
+
+def checks_of(block: str) -> list[str]:
+    return re.findall(r"^(?:async )?def (test_\w+)", block, re.MULTILINE)
+
+
+APPS = [(where, app) for where, block in BLOCKS.items() for app in apps_of(block)]
+TESTS = [(where, name) for where, block in BLOCKS.items() for name in checks_of(block)]
+
+PAGE = ModuleType("page_of_the_documentation")
+POSITION = '{"resumed":false,"missed":0}'
+
+# The request for each app of a page, and the data of the first event that answers it.
 FIRST_EVENTS = {
-    "EventSourceApp(ticks)": '{"n":0}',
-    "EventStream(lines, ping=20, retry=3000)": "one event",
-    "EventSourceApp(progress)": '{"job":42}',
-    "EventSourceApp(news)": '{"resumed":false,"missed":0}',
-    "EventSourceApp(prices_in)": '{"resumed":false,"missed":0}',
-    "EventSourceApp(everything)": '{"resumed":true,"missed":0}',
-    "EventSourceApp(prices, max_lifetime=3600)": '{"eur":1.08}',
-    "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": '{"n":0}',
-    "EventSourceApp(report)": '{"percent":50}',
-    'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': '{"n":0}',
-    'EventSourceApp(ticks, compression="auto")': '{"n":0}',
+    "EventSourceApp(count)": ("/", '{"n":1}'),
+    "EventSourceApp(news)": ("/", POSITION),
+    "FastAPI()": ("/events", '{"hello":"FastAPI"}'),
+    'Starlette(routes=[Route("/events", events)])': ("/events", '{"hello":"Starlette"}'),
+    'Starlette(routes=[Route("/native", events)])': ("/native", '{"hello":"native"}'),
+    "EventStream(lines, ping=20, retry=3000)": ("/", "one event"),
+    "EventSourceApp(progress)": ("/?job=42", '{"job":42}'),
+    "EventSourceApp(report)": ("/?job=42", '{"percent":50}'),
+    "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": ("/", '{"n":0}'),
+    "EventSourceApp(prices_in)": ("/", '{"resumed":false,"missed":0}'),
+    "EventSourceApp(everything)": ("/", '{"resumed":true,"missed":0}'),
+    "EventSourceApp(prices, max_lifetime=3600)": ("/", '{"eur":1.08}'),
+    "EventSourceApp(quiet, ping_message=ping)": ("/", "hello"),
+    'EventSourceApp(ticks, compression="auto")  # EventStream and the adapters take it, too': (
+        "/",
+        '{"n":0}',
+    ),
+    'EventSourceApp(session, compression="auto")': ("/", '{"csrf":"f3a1"}'),
+    "EventSourceApp(account, max_lifetime=600)": ("/", '{"user":"ann"}'),
+    'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': ("/", '{"n":0}'),
+    "api": ("/tokens", '{"kind":"token","text":"hello"}'),
+    "Litestar([events])": ("/events", '{"hello":"Litestar"}'),
+    'Quart("events")': ("/events", '{"hello":"Quart"}'),
 }
 
 
-def run_blocks() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Execute the page from top to bottom; return its apps by their definition, and all names."""
-    names: dict[str, Any] = {"__name__": "readme"}
-    apps = {}
-    for block in BLOCKS:
-        exec(compile(block, "README.md", "exec"), names)
-        for definition in re.findall(r"^app = (.*)$", block, re.MULTILINE):
-            apps[definition] = names["app"]
-    return apps, names
+def run_block(where: str) -> dict[str, Any]:
+    """Execute one block as a module by itself, and return its names."""
+    names = vars(PAGE)
+    names.clear()
+    names["__name__"] = PAGE.__name__
+    exec(compile(BLOCKS[where], where, "exec", dont_inherit=True), names)
+    return dict(names)
 
 
-def test_every_app_of_the_page_is_listed_here() -> None:
-    apps, _ = run_blocks()
-    assert list(apps) == list(FIRST_EVENTS)
+@pytest.fixture(autouse=True)
+def page_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let frameworks find the module of a function, as they do in a file."""
+    monkeypatch.setitem(sys.modules, PAGE.__name__, PAGE)
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("definition", FIRST_EVENTS)
-async def test_app_streams_what_the_page_says(definition: str) -> None:
-    apps, _ = run_blocks()
-    async with connect(apps[definition], "/?job=42") as events:
-        assert (await events.receive()).data == FIRST_EVENTS[definition]
+def anchors(text: str) -> set[str]:
+    """Return the names that the headings of a page have in links."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", ["test_progress", "test_keep_alive"])
-async def test_test_of_the_page_passes(name: str) -> None:
-    _, names = run_blocks()
-    names["app"] = names["EventSourceApp"](names["progress"])
-    assert inspect.iscoroutinefunction(names[name])
-    with anyio.fail_after(5):
+@pytest.mark.parametrize("where", BLOCKS)
+async def test_block_runs_alone(where: str) -> None:
+    run_block(where)
+
+
+def test_every_app_of_the_pages_is_listed_here() -> None:
+    assert {app for _, app in APPS} == set(FIRST_EVENTS)
+
+
+async def check_app(where: str, definition: str) -> None:
+    target, data = FIRST_EVENTS[definition]
+    app = run_block(where)["app"]
+    async with connect(app, target, headers={"cookie": "session=7f3a"}) as events:
+        assert (await events.receive()).data == data
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("where", "definition"), [pair for pair in APPS if "Quart" not in pair[1]])
+async def test_app_streams_the_events_of_its_page(where: str, definition: str) -> None:
+    await check_app(where, definition)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # Quart needs it
+@pytest.mark.parametrize(("where", "definition"), [pair for pair in APPS if "Quart" in pair[1]])
+async def test_app_of_quart_streams_the_events_of_its_page(where: str, definition: str) -> None:
+    await check_app(where, definition)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("where", "name"), TESTS)
+async def test_test_of_a_page_passes(where: str, name: str) -> None:
+    names = run_block(where)
+    if not inspect.iscoroutinefunction(names[name]):
+        await anyio.to_thread.run_sync(names[name])
+        return
+    with anyio.fail_after(10):
         await names[name]()
 
 
 @pytest.mark.anyio
-async def test_what_the_page_publishes_reaches_who_follows() -> None:
-    _, names = run_blocks()
-    async with connect(names["EventSourceApp"](names["news"])) as events:
+async def test_published_events_reach_the_subscribers_of_the_readme() -> None:
+    where = next(where for where in BLOCKS if "async def announce" in BLOCKS[where])
+    names = run_block(where)
+    async with connect(names["app"]) as events:
         assert (await events.receive()).event == "position"
         await names["announce"]("hello")
         event = await events.receive()
         assert (event.event, event.json()) == ("headline", {"text": "hello"})
+
+
+@pytest.mark.anyio
+async def test_first_stream_goes_on_and_then_stays_away() -> None:
+    app = run_block(next(iter(BLOCKS)))["app"]
+    async with connect(app, last_event_id="9") as events:
+        assert (await events.receive()).id == "10"
+
+
+@pytest.mark.parametrize(("page", "target"), LINKS)
+def test_link_leads_somewhere(page: str, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    file = (ROOT / page).parent / path if path else ROOT / page
+    assert file.resolve().exists()
+    if anchor:
+        assert anchor in anchors(file.read_text("utf-8"))
+
+
+def test_readme_is_short() -> None:
+    lines = PAGES["README.md"].splitlines()
+    assert len(lines) <= 210
+    assert max(map(len, lines)) <= 100
