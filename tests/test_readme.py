@@ -7,12 +7,14 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from types import ModuleType
 from typing import Any
 
 import anyio
 import pytest
 
-from sse_asgi.testing import connect
+from sse_asgi import DONE_ID
+from sse_asgi.testing import NotAnEventStream, connect
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -47,6 +49,7 @@ def checks_of(block: str) -> list[str]:
 APPS = [(where, app) for where, block in BLOCKS.items() for app in apps_of(block)]
 TESTS = [(where, name) for where, block in BLOCKS.items() for name in checks_of(block)]
 
+MODULE = "block_of_a_page"
 PAGE = ModuleType("page_of_the_documentation")
 POSITION = '{"resumed":false,"missed":0}'
 
@@ -80,17 +83,17 @@ FIRST_EVENTS = {
 
 def run_block(where: str) -> dict[str, Any]:
     """Execute one block as a module by itself, and return its names."""
-    names = vars(PAGE)
-    names.clear()
-    names["__name__"] = PAGE.__name__
-    exec(compile(BLOCKS[where], where, "exec", dont_inherit=True), names)
-    return dict(names)
+    # Frameworks look for the module of a function, as they find it for a file.
+    module = sys.modules[MODULE] = ModuleType(MODULE)
+    exec(compile(BLOCKS[where], where, "exec", dont_inherit=True), vars(module))
+    return vars(module)
 
 
 @pytest.fixture(autouse=True)
-def page_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let frameworks find the module of a function, as they do in a file."""
-    monkeypatch.setitem(sys.modules, PAGE.__name__, PAGE)
+def modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the module of a block after the test."""
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    monkeypatch.setitem(sys.modules, MODULE, ModuleType(MODULE))
 
 
 def anchors(text: str) -> set[str]:
@@ -154,8 +157,12 @@ async def test_published_events_reach_the_subscribers_of_the_readme() -> None:
 @pytest.mark.anyio
 async def test_first_stream_goes_on_and_then_stays_away() -> None:
     app = run_block(next(iter(BLOCKS)))["app"]
-    async with connect(app, last_event_id="9") as events:
-        assert (await events.receive()).id == "10"
+    async with connect(app, last_event_id="10") as events:
+        assert (await events.receive()).event == "done"
+    client = connect(app, last_event_id=DONE_ID)
+    with pytest.raises(NotAnEventStream, match="204"):
+        async with client:
+            await client.receive()
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS)
