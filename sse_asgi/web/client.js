@@ -43,7 +43,7 @@ export class SteadyEventSource extends EventTarget {
   #failures = 0;
   #hasOpened = false;
   #lastId = "";
-  #retry = null;  // milliseconds; what the server has set
+  #retry = null;  // milliseconds that the server has set
 
   constructor(url, options) {
     super();
@@ -137,7 +137,7 @@ export class SteadyEventSource extends EventTarget {
     this.#state = 1;
     this.#failures = 0;
     this.dispatchEvent(new Event("open"));
-    if (this.#hasOpened && !this.#lastId && !signal.aborted)  // nobody knows what was missed
+    if (this.#hasOpened && !this.#lastId && !signal.aborted)  // events may have been missed
       this.dispatchEvent(new MessageEvent("gap", { data: '{"reason":"unknown","lost":null}' }));
     this.#hasOpened = true;
     if (!signal.aborted) await this.#read(response, signal);

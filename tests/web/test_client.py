@@ -283,6 +283,7 @@ def test_refusal_spends_no_second_ticket(browser: Browser, server: ServerProcess
         ask(server, "/control/answer?key=spent&status=200")
         wait(page, "() => seen.length")
         tickets = page.evaluate("tickets")
+        assert page.evaluate("states") == [*["error"] * (tickets - 1), "open"]
     queries = [request["query"] for request in requests(server, "spent")]
     assert [query.partition("ticket=")[2] for query in queries] == [
         str(number + 1) for number in range(tickets)
