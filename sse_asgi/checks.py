@@ -50,7 +50,7 @@ _MAX_BITS: Final = 2048
 class _Short(Repr):
     def __init__(self) -> None:
         super().__init__()
-        self.maxstring = self.maxother = 60
+        self.maxstring, self.maxother = 60, 100
 
     def repr_int(self, value: int, level: int) -> str:
         # Python converts no int of more than 4,300 digits to text.

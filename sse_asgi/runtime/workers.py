@@ -103,9 +103,10 @@ class Worker:
         self._calls.cancel()
 
     def _run(self) -> None:
+        function, self._function = self._function, _nothing  # which refers to this worker
         try:
             with _claim(self._calls):
-                self._function()
+                function()
         finally:
             self._left()
 
@@ -156,6 +157,10 @@ class _Calls:
             finally:
                 self._scopes.discard(scope)
         return False, None
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _claim(calls: Any) -> AbstractContextManager[Any]:

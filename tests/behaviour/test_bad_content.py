@@ -64,6 +64,7 @@ BAD_CONTENT: list[tuple[Callable[[], Any], str]] = [
     (lambda: {"data": "x"}, "a dict is one item"),
     (lambda: None, "not None"),
     (lambda: 5, "not 5"),
+    (lambda: 10**5000, "not an int of 16610 bits"),
     (returns, "not a coroutine: await it, or write 'yield'"),
     (lambda: list, "not <class 'list'>"),
     (lambda: AsyncItems, "not <class .*AsyncItems"),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from anyio import EndOfStream, WouldBlock, get_cancelled_exc_class
 
+from ...checks import refuse, shorten
 from ...wire import EncodedBatch
 from ...wire.batch import encode_batch
 from .threaded import ThreadedIterator
@@ -74,7 +75,7 @@ def check_content(content: object, name: str = "content") -> None:
     if content is None:
         raise TypeError(f"{name} must be {EXPECTED}, not None: has the function no 'yield'?")
     if not isinstance(content, (AsyncIterable, Iterable)):
-        raise TypeError(f"{name} must be {EXPECTED}, not {content!r}")
+        raise TypeError(refuse(name, EXPECTED, content))
 
 
 def content_factory(source: ContentSource) -> Callable[[Connection], Content]:
@@ -111,7 +112,7 @@ def _content_maker(function: Any) -> Callable[[Connection], Any]:
         signature.bind(*[None] * is_taken)
     except TypeError as exc:
         raise TypeError(
-            f"content may take one argument, the connection; {function!r}: {exc}"
+            f"content may take one argument, the connection; {shorten(function)}: {exc}"
         ) from None
     return function if is_taken else lambda connection: function()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
+import weakref
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -505,3 +507,22 @@ def test_thread_ends_when_the_event_loop_is_gone() -> None:
     made.set()
     assert closed.wait(5)
     assert not content_threads()
+
+
+@pytest.mark.anyio
+async def test_content_is_freed_with_its_thread_and_not_by_the_garbage_collector() -> None:
+    class Items:
+        def __iter__(self) -> Iterator[str]:
+            yield "a"
+
+    items = Items()
+    freed = weakref.ref(items)
+    batches = puller(items)
+    await collect(batches)
+    assert not content_threads()
+    gc.disable()
+    try:
+        del items, batches
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -220,13 +220,16 @@ class RedisConnection:
         except RedisError as exc:
             if not is_transient(exc):
                 raise Refused(_reason(exc)) from exc
-            self.close()
-            if self._stream.is_silent:
-                raise TimeoutError(f"the server is silent for {TIMEOUT + wait:g} s") from exc
+            self._give_up(exc)
             raise
-        except Exception:
-            self.close()
+        except Exception as exc:
+            self._give_up(exc)
             raise
+
+    def _give_up(self, error: Exception) -> None:
+        self.close()
+        if self._stream is not None and self._stream.is_silent:
+            raise TimeoutError("the server is silent although an answer is due") from error
 
     async def script(
         self,
