@@ -1,4 +1,4 @@
-"""``python -m sse_asgi``: the live demo; ``python -m sse_asgi doctor``: a look at a stream."""
+"""``python -m sse_asgi`` serves the live demo; ``python -m sse_asgi doctor`` examines a stream."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def _port(text: str) -> int:
 def _demo(host: str, port: int) -> int:
     try:
         from .demo.server import run
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "hypercorn":
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] != "hypercorn":
             raise
         print('The demo needs hypercorn: pip install "sse-asgi[demo]"', file=sys.stderr)
         return 2

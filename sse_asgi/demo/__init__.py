@@ -1,4 +1,4 @@
-"""The live demo that ``python -m sse_asgi`` serves: one page, one signal, every claim visible."""
+"""The live demo that ``python -m sse_asgi`` serves: a page whose stream is cut and resumed."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Demo"]
 
-# Everything is in the page itself; nothing may be loaded from elsewhere.
-POLICY = (
+_POLICY: Final = (
     b"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self';"
     b" connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+"""The page holds all that it needs, so a browser may load nothing from elsewhere."""
 
 
 class Demo:
-    """The page at ``/``, its stream at ``/events``, its scissors at ``/cut``; and ``/hello``.
+    """Serves the page at ``/``, its stream at ``/events``, its scissors at ``/cut``, and a hello.
 
-    The signal starts with the lifespan, so it needs a server that speaks it, as hypercorn does.
+    The signal starts with the ASGI lifespan, so the server must support that. Hypercorn does.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Demo:
         if scope["type"] == "lifespan":
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.broadcast.run)
-                await hello.app(scope, receive, send)  # which answers the protocol
+                await hello.app(scope, receive, send)  # it answers the protocol
                 self.streams.cut_all()
                 tasks.cancel_scope.cancel()
         elif scope["type"] == "websocket":
@@ -71,7 +71,7 @@ class Demo:
             await _respond(send, method, 200, *self._pages[path])
 
     async def _cut(self, scope: HTTPScope, send: ASGISendCallable) -> None:
-        """End the streams of the page that asks; each page knows only its own name."""
+        """End the streams of the page that asks. Each page knows only its own name."""
         if scope["method"] != "POST":
             await _refuse_method(send, scope["method"], "POST")
             return
@@ -102,7 +102,7 @@ async def _respond(
                 (b"content-type", content_type.encode()),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-cache"),
-                (b"content-security-policy", POLICY),
+                (b"content-security-policy", _POLICY),
                 (b"x-content-type-options", b"nosniff"),
                 *headers,
             ],

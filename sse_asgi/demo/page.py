@@ -1,4 +1,4 @@
-"""The demo's page: HTML, CSS and scripts put into one response, with the code that serves it."""
+"""The demo's page: one response with HTML, CSS, scripts and the code that serves it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from types import ModuleType
+from typing import Final
 
 __all__ = ["FAVICON", "highlight", "render"]
 
-SCRIPTS = ("streams.js", "wire.js", "chart.js", "page.js")
+_SCRIPTS: Final = ("streams.js", "wire.js", "chart.js", "page.js")
 
-FAVICON = (
+FAVICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
     '<rect width="32" height="32" rx="8" fill="#c2410c"/>'
     '<path d="M5 18c3 0 3-8 6-8s3 12 6 12 3-8 5-8" fill="none" stroke="#fff" stroke-width="2.6"'
@@ -25,15 +26,15 @@ FAVICON = (
 
 
 def render(**sources: Callable[..., object] | ModuleType) -> bytes:
-    """Return the page with the source of each named object in the place that ``{{ name }}`` holds.
+    """Return the page, in which the source of each named object stands in place of ``{{ name }}``.
 
-    The source is read from the objects that run, so what the page shows is what serves it.
+    The source is read from the running objects, so the page shows the code that serves it.
 
     :raises LookupError: the page has no place of that name
     """
     page = _asset("page.html")
     page = _fill(page, "style", _asset("style.css"))
-    page = _fill(page, "script", "\n".join(map(_asset, SCRIPTS)))
+    page = _fill(page, "script", "\n".join(map(_asset, _SCRIPTS)))
     for name, code in sources.items():
         page = _fill(page, name, highlight(textwrap.dedent(inspect.getsource(code)).strip()))
     return page.encode()

@@ -1,10 +1,10 @@
-"""The scissors: each page may end its own streams, and nobody else's."""
+"""The scissors: each page can end its own streams, but no other page's."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from .. import Connection, EventSourceApp
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["RETRY", "Scissors", "page_of"]
 
-RETRY = 1500  # milliseconds after which a client that was cut comes back
+RETRY: Final = 1500
+"""Milliseconds after which a client that was cut comes back."""
 
 
 class Scissors:
-    """Streams what ``handler`` returns, the streams of each page from an application of its own.
+    """Streams the content that ``handler`` returns, with a separate application for each page.
 
-    An :class:`EventSourceApp` can be drained alone: its clients get a reconnection time and a clean
-    end, as they do when the server stops.
+    An :class:`EventSourceApp` can be drained alone. Its clients then get a reconnection time and a
+    clean end, as they do when the server stops.
     """
 
     def __init__(self, handler: Callable[[Connection], AsyncIterable[object]]) -> None:
@@ -57,6 +58,6 @@ class Scissors:
 
 
 def page_of(scope: HTTPScope) -> str | None:
-    """Return the name under which a page may cut its streams, from the query; None without one."""
+    """Return the name, from the query, under which a page can cut its streams; None without one."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     return query.get("page", [None])[0]

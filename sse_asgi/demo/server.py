@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-GRACE = 1.0  # seconds for streams to end by themselves
+_GRACE: Final = 1.0
+"""Seconds in which streams must end by themselves."""
 
 
 def run(host: str, port: int) -> int:
@@ -31,10 +32,9 @@ def run(host: str, port: int) -> int:
     """
     try:
         listener = _listen(host, port)
-    except OSError as error:
-        # getaddrinfo has error numbers of its own, and they are negative.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror
+    except OSError as exc:
+        number = exc.errno or 0  # that of getaddrinfo is negative, and strerror does not know it
+        reason = os.strerror(number) if number > 0 else exc.strerror
         print(f"Cannot listen on {host}, port {port}: {reason}", file=sys.stderr)
         return 1
     asyncio.run(_serve(listener))
@@ -42,7 +42,7 @@ def run(host: str, port: int) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind before the server starts: a port in use is one line, and port 0 has a number."""
+    """Bind before the server starts, so that a port in use is one line and port 0 has a number."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     return socket.create_server(address[:2], family=family)
@@ -58,7 +58,7 @@ async def _serve(listener: socket.socket) -> None:
     app = cast("ASGIFramework", Demo())
     config = Config()
     config.loglevel = "WARNING"
-    config.graceful_timeout = GRACE
+    config.graceful_timeout = _GRACE
     url = _url(listener)
     config.bind = [f"fd://{listener.detach()}"]
     loop = asyncio.get_running_loop()
@@ -73,10 +73,10 @@ async def _serve(listener: socket.socket) -> None:
 
 
 async def finish(server: asyncio.Task[None]) -> None:
-    """Wait until the server has ended, but for no client that takes nothing of what it is sent."""
-    done, _ = await asyncio.wait({server}, timeout=GRACE + 0.3)
+    """Wait until the server has ended, but not for clients that do not read."""
+    done, _ = await asyncio.wait({server}, timeout=_GRACE + 0.3)
     if not done:
-        # asyncio reports the cancelled connections one by one, which would look like a crash.
+        # asyncio would report each cancelled connection, which looks like a crash.
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
         server.cancel()
         await asyncio.wait({server})

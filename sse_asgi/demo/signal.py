@@ -1,4 +1,4 @@
-"""The demo's signal, from the hub to everybody who listens."""
+"""The demo's signal: a hub sends it to all pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Broadcast"]
 
 
 class Broadcast:
-    """One signal for all, and what was missed for each."""
+    """One signal for all pages; each page also gets the events that it missed."""
 
     period, linger = 0.1, 30.0  # seconds
 
@@ -21,18 +21,18 @@ class Broadcast:
         self.waves = Waves()
 
     def follow(self, connection: Connection) -> Subscription:
-        """Replay what this client missed, then follow live."""
+        """Replay the events that this client missed, then follow live."""
         seen = connection.last_event_id
         return self.hub.subscribe("signal", last_event_id=seen)
 
     async def publish(self, listeners: int) -> None:
-        """Send the next event to all, and wait for nobody."""
+        """Send the next event to all. A slow client holds up no other."""
         data = {**self.waves.now(), "n": listeners}
         event = ServerSentEvent(data, event="signal")
         await self.hub.publish("signal", event)
 
     async def run(self) -> None:
-        """Publish while somebody listens, or may come back."""
+        """Publish while a client listens or may come back."""
         due = listened = anyio.current_time()
         while True:
             listeners = self.hub.snapshot().subscribers

@@ -1,4 +1,4 @@
-"""The doctor: says in plain words what stands between an event stream and a browser."""
+"""The doctor says in plain words what stands between an event stream and a browser."""
 
 from .command import main
 from .findings import Finding, Level, diagnose

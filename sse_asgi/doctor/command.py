@@ -1,4 +1,4 @@
-"""``python -m sse_asgi doctor URL``: what stands between an event stream and a browser."""
+"""``python -m sse_asgi doctor URL`` says what stands between an event stream and a browser."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import re
 import ssl
 import sys
 from collections.abc import Sequence
+from typing import Final, TextIO
 
+from ..headers import TOKEN
+from .address import split_url
 from .examination import Examiner
-from .exchange import split_url
 from .findings import Finding, Level, diagnose
 
 __all__ = ["main"]
 
-FINE, TROUBLE, FAILED = 0, 1, 2
+_FINE: Final = 0
+_TROUBLE: Final = 1
+_FAILED: Final = 2
+_INTERRUPTED: Final = 130
+"""Exit statuses; the last one is that of shells after Ctrl-C."""
 
-HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x1f\x7f]*)")
+_HEADER: Final = re.compile(rf"({TOKEN}):[ \t]*([^\x00-\x1f\x7f]*)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,15 +37,26 @@ def main(arguments: Sequence[str]) -> int:
     if options.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if not options.json:
-        print(f"Watching {options.url} for {options.seconds:g} s", flush=True)
+        _say(f"Watching {options.url} for {options.seconds:g} s")
     examiner = Examiner(options.url, tuple(options.header), options.seconds, context)
     try:
         findings = diagnose(examiner.examine())
-    except (OSError, ValueError) as error:
-        print(f"Cannot examine {options.url}: {_reason(error)}", file=sys.stderr)
-        return FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (OSError, ValueError) as exc:
+        _say(f"Cannot examine {options.url}: {_reason(exc)}", sys.stderr)
+        return _FAILED
     _print_json(options.url, findings) if options.json else _print(findings)
-    return TROUBLE if any(finding.level is Level.TROUBLE for finding in findings) else FINE
+    return _TROUBLE if any(finding.level is Level.TROUBLE for finding in findings) else _FINE
+
+
+def _say(text: str, file: TextIO | None = None) -> None:
+    """Print a line. A server's answer may hold characters that steer or break a terminal."""
+    file = sys.stdout if file is None else file
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    encoding = file.encoding or "utf-8"
+    line = "".join(escaped).encode(encoding, "backslashreplace").decode(encoding)
+    print(line, file=file, flush=True)
 
 
 def _reason(error: Exception) -> str:
@@ -47,7 +64,7 @@ def _reason(error: Exception) -> str:
         return f"{error.verify_message} (--insecure trusts any certificate)"
     if isinstance(error, TimeoutError):
         return "the server does not accept the connection"
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _print(findings: list[Finding]) -> None:
@@ -55,7 +72,7 @@ def _print(findings: list[Finding]) -> None:
         mark = finding.level.value
         mark = mark.upper() if finding.level is Level.TROUBLE else mark
         advice = f". Do: {finding.advice}" if finding.advice else ""
-        print(f"{mark:7}  {finding.topic}: {finding.text}{advice}")
+        _say(f"{mark:7}  {finding.topic}: {finding.text}{advice}")
 
 
 def _print_json(url: str, findings: list[Finding]) -> None:
@@ -63,7 +80,7 @@ def _print_json(url: str, findings: list[Finding]) -> None:
         {"level": item.level.value, "topic": item.topic, "text": item.text, "advice": item.advice}
         for item in findings
     ]
-    print(json.dumps({"url": url, "findings": rows}, indent=2, ensure_ascii=False))
+    print(json.dumps({"url": url, "findings": rows}, indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,8 +109,8 @@ def _parser() -> argparse.ArgumentParser:
 def _url(text: str) -> str:
     try:
         split_url(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
     return text
 
 
@@ -108,7 +125,7 @@ def _seconds(text: str) -> float:
 
 
 def _header(text: str) -> tuple[str, str]:
-    matched = HEADER.fullmatch(text)
+    matched = _HEADER.fullmatch(text)
     if matched is None:
         raise argparse.ArgumentTypeError(f"must be 'Name: value', not {text!r}")
     return matched[1], matched[2].strip()

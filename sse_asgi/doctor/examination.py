@@ -1,4 +1,4 @@
-"""Watching a stream, as a browser would, and asking what only a second connection can tell."""
+"""Watching a stream as a browser would, and trying a second connection to it."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ import math
 import ssl
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import urljoin
+from typing import Any, Final, TypeVar
 
 from ..asgi import DONE_ID
+from ..headers import is_event_stream
 from ..wire import EventDecoder, MessageEvent
 from ..wire.names import GAP, POSITION
-from .exchange import Exchange, negotiate, split_url
+from .address import redirected, split_url
+from .exchange import Exchange, negotiate
 from .observation import Arrival, Ending, Observation, Resumption
 
 __all__ = ["Examiner"]
 
-REDIRECTS = (301, 302, 303, 307, 308)
-MOST_REDIRECTS = 5
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_MAX_REDIRECTS: Final = 5
 
-CODINGS = "gzip, deflate, br, zstd"
-"""What Chromium and Firefox accept."""
+_CODINGS: Final = "gzip, deflate, br, zstd"
+"""The codings that Chromium and Firefox accept."""
 
-READABLE = ("", "identity", "gzip", "x-gzip", "deflate")
-"""What the standard library decodes."""
+_READABLE: Final = ("", "identity", "gzip", "x-gzip", "deflate")
+"""The codings that the standard library decodes."""
 
-BLOCK_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
+_BLOCK_ENDS: Final = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
-PATIENCE = 5.0
+_PATIENCE: Final = 5.0
 """Seconds for each answer of a second connection."""
 
-SETTLED = 10
-"""How often in a row a count must come to be the one that stays; the demo sends ten a second."""
+_SETTLED: Final = 10
+"""A count that comes so often in a row is taken to stay; the demo sends ten a second."""
 
-# How the demo of this library tells how many streams it has.
-DEMO_EVENT, DEMO_COUNT = "signal", "n"
+# The event and the field in which this library's demo tells how many streams it has.
+_DEMO_EVENT: Final = "signal"
+_DEMO_COUNT: Final = "n"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,45 +60,50 @@ class Examiner:
     context: ssl.SSLContext
 
     def examine(self) -> Observation:
-        """Watch the stream, then try to resume it and, with the demo, to leave it.
+        """Watch the stream, then try to resume it and, if it is the demo's, to leave it.
 
         :raises OSError: there is no connection
-        :raises ValueError: what answers is no HTTP server
+        :raises ValueError: the server's answer is not HTTP, or not as its headers say
         """
         seen = self._watch()
-        if split_url(seen.url).scheme == "https":
-            seen = replace(seen, negotiated=negotiate(seen.url, self.context, PATIENCE))
+        url = seen.url
+        if split_url(url).scheme == "https":
+            protocol = _tried(lambda: negotiate(url, self.context, _PATIENCE), "")
+            seen = replace(seen, negotiated=protocol)
         if seen.status != 200:
             return seen
         if seen.ids and seen.ids[-1] == DONE_ID:
-            seen = replace(seen, stops=self._stops(seen.url))
+            seen = replace(seen, stops=_tried(lambda: self._stops(url), None))
         if len(seen.ids) > 1:
-            seen = replace(seen, resumption=self._resume(seen.url, *seen.ids[:2]))
+            asked, expected = seen.ids[:2]
+            nothing = Resumption(asked, expected, None)
+            resumption = _tried(lambda: self._resume(url, asked, expected), nothing)
+            seen = replace(seen, resumption=resumption)
         if any(_count_of(event) is not None for event in seen.events):
-            seen = replace(seen, noticed=self._leave(seen.url))
+            seen = replace(seen, noticed=_tried(lambda: self._leave(url), None))
         return seen
 
     def _open(self, url: str, **more: str) -> Exchange:
+        given = {name.lower() for name, _ in self.headers}
         fields = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
-        fields |= {name.replace("_", "-"): value for name, value in more.items()} | dict(
-            self.headers
-        )
-        return Exchange(url, fields.items(), self.context)
+        fields |= {name.replace("_", "-"): value for name, value in more.items()}
+        defaults = [pair for pair in fields.items() if pair[0].lower() not in given]
+        return Exchange(url, [*defaults, *self.headers], self.context)
 
     def _watch(self) -> Observation:
         url, coding = self.url, ""
-        accepted = CODINGS
-        for _ in range(MOST_REDIRECTS + 2):
+        accepted = _CODINGS
+        for _ in range(_MAX_REDIRECTS + 2):
             with self._open(url, Accept_Encoding=accepted) as exchange:
                 head = exchange.head(self.seconds)
                 if head is None:
                     return Observation(url=url, seconds=self.seconds, status=0)
                 headers = {name.lower(): value for name, value in head.getheaders()}
-                if head.status in REDIRECTS and "location" in headers:
-                    url = urljoin(url, headers["location"])
+                if head.status in _REDIRECTS and "location" in headers:
+                    url = redirected(url, headers["location"])
                     continue
                 coding = coding or headers.get("content-encoding", "").lower()
-                if headers.get("content-encoding", "").lower() not in READABLE:
+                if headers.get("content-encoding", "").lower() not in _READABLE:
                     accepted = "gzip, deflate"
                     continue
                 seen = Observation(
@@ -106,8 +115,10 @@ class Examiner:
                     head_at=time.monotonic() - exchange.began,
                     coding="" if coding == "identity" else coding,
                 )
-                return self._read(exchange, seen) if _is_stream(seen) else seen
-        raise ValueError(f"there are more than {MOST_REDIRECTS} redirects, or no coding fits")
+                kind = headers.get("content-type", "")
+                is_stream = head.status == 200 and is_event_stream(kind)
+                return self._read(exchange, seen) if is_stream else seen
+        raise ValueError(f"there are more than {_MAX_REDIRECTS} redirects, or no coding fits")
 
     def _read(self, exchange: Exchange, seen: Observation) -> Observation:
         comments: list[str] = []
@@ -122,7 +133,7 @@ class Examiner:
             comments.clear()
             events = tuple(decoder.feed(piece))
             at = time.monotonic() - exchange.began
-            arrivals.append(Arrival(at, events, len(comments), piece.endswith(BLOCK_ENDS)))
+            arrivals.append(Arrival(at, events, len(comments), piece.endswith(_BLOCK_ENDS)))
         seconds = min(time.monotonic() - exchange.began, self.seconds)
         return replace(
             seen,
@@ -135,7 +146,7 @@ class Examiner:
 
     def _stops(self, url: str) -> bool:
         with self._open(url, Last_Event_ID=DONE_ID) as exchange:
-            head = exchange.head(PATIENCE)
+            head = exchange.head(_PATIENCE)
             return head is not None and head.status == 204
 
     def _resume(self, url: str, asked: str, expected: str) -> Resumption:
@@ -148,9 +159,9 @@ class Examiner:
         return Resumption(asked, expected, None, has_gap)
 
     def _leave(self, url: str) -> float | None:
-        """Return how long the demo takes to see that a second client has left."""
+        """Return the seconds that the demo takes to notice that a second client has left."""
         with self._open(url) as staying:
-            found = (_count_of(event) for event in self._events(staying, 3 * PATIENCE))
+            found = (_count_of(event) for event in self._events(staying, 3 * _PATIENCE))
             counts = (count for count in found if count is not None)
             # The connections before this one may still be counted.
             before = _settled(counts)
@@ -164,7 +175,7 @@ class Examiner:
                 return time.monotonic() - left
         return math.inf
 
-    def _events(self, exchange: Exchange, seconds: float = PATIENCE) -> Iterator[MessageEvent]:
+    def _events(self, exchange: Exchange, seconds: float = _PATIENCE) -> Iterator[MessageEvent]:
         until = time.monotonic() + seconds
         head = exchange.head(seconds)
         if head is None or head.status != 200:
@@ -179,14 +190,14 @@ class _Body:
 
     def __init__(self, exchange: Exchange, coding: str) -> None:
         self._exchange = exchange
-        # gzip or zlib, as its first bytes say.
+        # The first bytes say whether it is gzip or zlib.
         self._inflate = None if coding.lower() == "identity" else zlib.decompressobj(wbits=47)
         self.has_members = False
 
     def pieces(self, until: float) -> Iterator[bytes]:
-        """Yield what comes as it comes, and ``b""`` at the end.
+        """Yield pieces as they arrive, and ``b""`` at the end.
 
-        :raises ValueError: it is not what its coding says
+        :raises ValueError: the body is not compressed as its headers say
         """
         for piece in self._exchange.pieces(until):
             data = piece if self._inflate is None else self._decode(self._inflate, piece)
@@ -194,7 +205,7 @@ class _Body:
                 yield data
 
     def _decode(self, inflate: Any, piece: bytes) -> bytes:
-        # Browsers, too, read nothing behind the first member.
+        # Browsers read nothing after the first member either.
         self.has_members = self.has_members or (inflate.eof and bool(piece))
         try:
             data = b"" if inflate.eof else inflate.decompress(piece)
@@ -204,29 +215,31 @@ class _Body:
         return bytes(data)
 
 
-def _is_stream(seen: Observation) -> bool:
-    """Tell whether the response is one that an ``EventSource`` would read."""
-    kind = seen.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return seen.status == 200 and kind == "text/event-stream"
+def _tried(look: Callable[[], T], failed: T) -> T:
+    """Return the result of a second connection, or ``failed`` if the server did not answer it."""
+    try:
+        return look()
+    except (OSError, ValueError):
+        return failed
 
 
 def _count_of(event: MessageEvent) -> int | None:
     """Return how many streams the demo says that it has."""
-    if event.event != DEMO_EVENT:
+    if event.event != _DEMO_EVENT:
         return None
     try:
         data = event.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for JSON that is nested too deep
         return None
-    count = data.get(DEMO_COUNT) if isinstance(data, dict) else None
+    count = data.get(_DEMO_COUNT) if isinstance(data, dict) else None
     return count if type(count) is int else None
 
 
 def _settled(counts: Iterator[int]) -> int | None:
-    """Return the count that does not change any more, as it has come often in a row."""
+    """Return the first count that comes often in a row, or None."""
     last, times = None, 0
     for count in counts:
         last, times = count, times + 1 if count == last else 1
-        if times == SETTLED:
+        if times == _SETTLED:
             return last
     return None

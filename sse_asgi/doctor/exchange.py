@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Final, Self
 
-__all__ = ["Exchange", "Fields", "negotiate", "split_url"]
+from .address import split_url
 
-Fields = Iterable[tuple[str, str]]
+__all__ = ["Exchange", "RequestFields", "negotiate"]
 
-SCHEMES = ("http", "https")
-LARGEST = 65_536
+RequestFields = Iterable[tuple[str, str]]
 
+_MAX_PIECE: Final = 65_536
 
-def split_url(url: str) -> SplitResult:
-    """Return the parts of the address of a stream.
-
-    :raises ValueError: it is none
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.hostname:
-        raise ValueError(f"the URL must begin with http:// or https:// and a host, not {url!r}")
-    if parts.username is not None:
-        raise ValueError("the URL must hold no user: give --header 'Authorization: ...' instead")
-    parts.port  # noqa: B018 - raises ValueError for what is no port
-    return parts
+_MARGIN: Final = 0.25
+"""Seconds by which a server may overstay that sends byte after byte."""
 
 
 def negotiate(url: str, context: ssl.SSLContext, timeout: float) -> str:
@@ -51,13 +41,16 @@ def negotiate(url: str, context: ssl.SSLContext, timeout: float) -> str:
 class Exchange:
     """A request that is sent, and its response.
 
+    :param url: the address, which need not be encoded
+    :param headers: the request's fields. Values are sent as UTF-8, as browsers send an ID
     :param context: how to check the server's certificate, for https
     :param timeout: seconds within which the server must accept the connection
     :raises OSError: there is no connection, or no trust in its certificate
+    :raises ValueError: the address or a field cannot be sent
     """
 
     def __init__(
-        self, url: str, headers: Fields, context: ssl.SSLContext, timeout: float = 10.0
+        self, url: str, headers: RequestFields, context: ssl.SSLContext, timeout: float = 10.0
     ) -> None:
         parts = split_url(url)
         host = parts.hostname or ""
@@ -72,14 +65,26 @@ class Exchange:
         self._connection.connect()
         # The connection forgets its socket when the response is to end with it.
         self._socket = self._connection.sock
-        target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-        self._connection.putrequest("GET", target, skip_accept_encoding=True)
-        for name, value in headers:
-            self._connection.putheader(name, value)
-        self._connection.endheaders()
         self._response: HTTPResponse | None = None
         self.is_cut = False
         """The connection ended before the response did."""
+        try:
+            self._send(parts._replace(scheme="", netloc="").geturl(), list(headers))
+        except BaseException:
+            self.close()
+            raise
+
+    def _send(self, target: str, headers: list[tuple[str, str]]) -> None:
+        has_host = any(name.lower() == "host" for name, _ in headers)
+        try:
+            self._connection.putrequest(
+                "GET", target, skip_host=has_host, skip_accept_encoding=True
+            )
+            for name, value in headers:
+                self._connection.putheader(name, value.encode(errors="surrogateescape"))
+            self._connection.endheaders()
+        except HTTPException as exc:
+            raise ValueError(f"the request cannot be sent: {exc}") from exc
 
     def __enter__(self) -> Self:
         return self
@@ -88,45 +93,73 @@ class Exchange:
         self.close()
 
     def head(self, seconds: float) -> HTTPResponse | None:
-        """Wait for the response's head; None: it did not come within ``seconds``.
+        """Wait for the response's head; return None if it did not come within ``seconds``.
 
-        :raises OSError: the connection ended before
-        :raises ValueError: what came is no HTTP
+        :raises OSError: the connection ended before the head was there
+        :raises ValueError: the answer is not HTTP
         """
         self._socket.settimeout(seconds)
-        try:
-            self._response = self._connection.getresponse()
-        except TimeoutError:
-            return None
-        except HTTPException as exc:
-            if isinstance(exc, OSError):  # RemoteDisconnected is both
-                raise
-            raise ValueError(f"the answer is no HTTP: {exc!r}") from exc
-        return self._response
+        with self._bounded(seconds) as is_over:
+            try:
+                self._response = self._connection.getresponse()
+            except TimeoutError:
+                return None
+            except (HTTPException, OSError) as exc:
+                if is_over():
+                    return None
+                if isinstance(exc, OSError):  # RemoteDisconnected is both
+                    raise
+                raise ValueError(f"the answer is no HTTP: {exc!r}") from exc
+            # http.client takes the end of the connection for the end of the head.
+            return None if is_over() else self._response
 
     def pieces(self, until: float) -> Iterator[bytes]:
-        """Yield what comes of the body as it comes, then ``b""`` if the response has ended.
+        """Yield pieces of the body as they arrive, then ``b""`` if the response has ended.
 
-        After the time is over nothing more can be read.
+        Nothing more can be read after the time is over.
 
-        :param until: when to stop, in terms of :func:`time.monotonic`
+        :param until: when to stop, on the clock of :func:`time.monotonic`
         """
         assert self._response is not None, "there is no head yet"
-        while True:
-            self._socket.settimeout(max(until - time.monotonic(), 0.001))
-            try:
-                piece = self._response.read1(LARGEST)
-            except TimeoutError:
-                return
-            except (HTTPException, OSError):
-                self.is_cut = True
-                piece = b""
-            yield piece
-            if not piece:
-                return
+        with self._bounded(until - time.monotonic()) as is_over:
+            while True:
+                self._socket.settimeout(max(until - time.monotonic(), 0.001))
+                try:
+                    piece = self._response.read1(_MAX_PIECE)
+                except TimeoutError:
+                    return
+                except (HTTPException, OSError, ValueError):  # the last for a bad chunk size
+                    self.is_cut = True
+                    piece = b""
+                if not piece and is_over():
+                    return
+                yield piece
+                if not piece:
+                    return
+
+    @contextmanager
+    def _bounded(self, seconds: float) -> Iterator[Callable[[], bool]]:
+        """Cut the connection after a time, since a socket's timeout begins anew at each byte.
+
+        Yield a function that tells whether the time is over.
+        """
+        over = threading.Event()
+
+        def cut() -> None:
+            over.set()
+            with suppress(OSError):  # not that of an SSLSocket, which disturbs its reader
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+        timer = threading.Timer(max(seconds, 0) + _MARGIN, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield over.is_set
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
-        """Leave, as a browser does that closes the page."""
+        """Leave as a browser leaves whose page is closed."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._response is not None:

@@ -1,4 +1,4 @@
-"""From what was seen of a stream to what is right with it, and what is not; pure."""
+"""The doctor's judgement: pure functions from an observation to findings."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from statistics import median
+from typing import Final
 
+from ..headers import is_event_stream, media_type
 from .observation import Ending, Observation
 
 __all__ = ["Finding", "Level", "diagnose"]
 
-SILENCE = 20.0
-"""Seconds without a byte that are too many: a proxy in common use cuts after 30."""
+_MAX_SILENCE: Final = 20.0
+"""Seconds without a byte that are safe: a proxy in common use cuts a stream after 30."""
 
-ARMOUR = (
+_ARMOUR: Final = (
     "let the application send 'X-Accel-Buffering: no' (nginx obeys it, or 'proxy_buffering off')"
     " and 'Cache-Control: no-transform' (for proxies that compress); this library sends both"
 )
 
 
 class Level(Enum):
-    """How grave a finding is."""
+    """The gravity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -32,11 +34,12 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found out.
+    """One thing that the doctor has found out.
 
-    :param topic: what it is about, in a word
-    :param text: what it is, in a sentence
-    :param advice: what to do, if anything
+    :param level: its gravity
+    :param topic: its subject, in a word
+    :param text: the finding, in a sentence
+    :param advice: the remedy, if there is anything to do
     """
 
     level: Level
@@ -46,7 +49,7 @@ class Finding:
 
 
 def diagnose(seen: Observation) -> list[Finding]:
-    """Return what there is to say, the most basic first."""
+    """Return the findings about a stream, the most basic first."""
     findings = list(_kind(seen))
     if any(finding.level is Level.TROUBLE for finding in findings):
         return findings
@@ -66,26 +69,26 @@ def _note(topic: str, text: str, advice: str = "") -> Finding:
 
 
 def _trouble(topic: str, text: str, advice: str) -> Finding:
-    """Return a finding that needs somebody to act."""
+    """Return a finding that somebody must act upon."""
     return Finding(Level.TROUBLE, topic, text, advice)
 
 
 def _kind(seen: Observation) -> Iterator[Finding]:
     kind = seen.headers.get("content-type", "")
-    media, _, parameters = kind.partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    charset = media_type(kind)[1]
     if not seen.status:
         text = f"there was no answer within {seen.seconds:.3g} s: something holds it back"
-        yield _trouble("stream", text, f"does it wait for the end? {ARMOUR}")
+        yield _trouble("stream", text, f"see whether the application waits for its end; {_ARMOUR}")
     elif seen.status != 200:
-        what = "is told never to come back" if seen.status == 204 else "gives up for good"
-        text = f"the status is {seen.status}: a browser's EventSource {what}"
+        effect = "is told never to come back" if seen.status == 204 else "gives up for good"
+        text = f"the status is {seen.status}: a browser's EventSource {effect}"
         yield _trouble("stream", text, _advice_for(seen.status))
-    elif media.strip().lower() != "text/event-stream":
-        text = f"this is {kind or 'without a content type'}, not text/event-stream"
+    elif not is_event_stream(kind):
+        given = f"as {kind}" if kind else "without a content type"
+        text = f"the answer comes {given}, not as text/event-stream"
         yield _trouble("stream", text, "give the address of the stream, not that of its page")
     elif charset not in ("", "utf-8", "utf8"):
-        text = f"the charset is {charset}: browsers know UTF-8 only here, and Chromium gives up"
+        text = f"the charset is {charset}: an event stream is UTF-8, and Chromium gives up"
         yield _trouble("stream", text, "send 'Content-Type: text/event-stream'")
     else:
         made_by = [seen.headers[name] for name in ("server", "via") if name in seen.headers]
@@ -122,19 +125,19 @@ def _flow(seen: Observation) -> Iterator[Finding]:
     cut = [end for end, pause in zip(ends, pauses, strict=True) if pause > 0.2 and not end.is_whole]
     if not lumps:
         text = f"not one byte came in {seen.seconds:.3g} s, not even a comment"
-        advice = f"either the application is silent, or something holds it back: {ARMOUR}"
+        advice = f"either the application is silent, or something holds it back: {_ARMOUR}"
         yield _trouble("delivery", text, advice)
     elif cut:
-        text = f"{len(cut)} of {len(lumps)} times what came broke off within an event: a buffer"
-        yield _trouble("delivery", text, ARMOUR)
+        text = f"{len(cut)} of {len(lumps)} times the bytes broke off within an event: a buffer"
+        yield _trouble("delivery", text, _ARMOUR)
     elif len(lumps) == 1 and events > 1 and silence > 1 and seen.ending is not Ending.OPEN:
         text = f"all {events} events came in one lump at the end, after {silence:.1f} s of nothing"
-        yield _trouble("delivery", text, ARMOUR)
+        yield _trouble("delivery", text, _ARMOUR)
     elif not events:
         yield _note("delivery", f"no event came in {seen.seconds:.3g} s", "watch longer: --seconds")
     elif len(lumps) > 1 and events >= 3 * len(lumps) and median(pauses) > 0.5:
         text = f"events come in lumps of about {events // len(lumps)}, {median(pauses):.1f} s apart"
-        yield _note("delivery", text, f"if the application does not send them so, {ARMOUR}")
+        yield _note("delivery", text, f"if the application does not send them so, {_ARMOUR}")
     else:
         text = f"{events} events came in {seen.seconds:.3g} s, in {len(lumps)} parts: not held back"
         yield _ok("delivery", text)
@@ -142,7 +145,7 @@ def _flow(seen: Observation) -> Iterator[Finding]:
 
 def _keep_alive(seen: Observation) -> Iterator[Finding]:
     times, silence = seen.keep_alives, seen.longest_silence
-    if silence > SILENCE:
+    if silence > _MAX_SILENCE:
         text = f"nothing came for {silence:.0f} s: proxies cut a silent stream after 30 to 60 s"
         yield _trouble("keep-alive", text, "send a comment every 15 s (ping=15)")
     elif len(times) > 1:
@@ -164,9 +167,11 @@ def _ending(seen: Observation) -> Iterator[Finding]:
             "end", text, "look for an error in the server's log, or a proxy's time limit"
         )
     elif seen.stops:
-        yield _ok("end", "the stream is complete (done), and who comes back is stopped with 204")
+        yield _ok(
+            "end", "the stream is complete (done), and a client that returns is stopped with 204"
+        )
     elif seen.stops is not None:
-        text = "the stream is complete (done), but who comes back is served again"
+        text = "the stream is complete (done), but a client that returns is served again"
         yield _trouble("end", text, "answer 204 to its ID, as an EventSourceApp does")
     elif seen.ending is Ending.CLEAN:
         text = f"the stream ended after {seen.seconds:.1f} s; a browser comes back to it"
@@ -176,12 +181,12 @@ def _ending(seen: Observation) -> Iterator[Finding]:
 def _coding(seen: Observation) -> Iterator[Finding]:
     control = seen.headers.get("cache-control", "").lower()
     if seen.has_members:
-        text = f"each event is a {seen.coding} member of its own: browsers read the first only"
+        text = f"each event is a separate {seen.coding} member: browsers read the first only"
         yield _trouble("compression", text, "send 'Content-Encoding: identity' to keep it off")
     elif seen.coding:
-        yield _ok("compression", f"{seen.coding}; its events can be read as they come")
+        yield _ok("compression", f"{seen.coding}; a browser can read each event as it arrives")
     elif "no-transform" not in control:
-        text = "none, but a proxy may compress, and hold events back: no-transform is missing"
+        text = "none, but a proxy may compress and hold events back: no-transform is missing"
         yield _note("compression", text, "send 'Cache-Control: no-store, no-transform'")
     else:
         yield _ok("compression", "none, and proxies are told to leave it so (no-transform)")
@@ -205,17 +210,17 @@ def _resume(seen: Observation) -> Iterator[Finding]:
         return
     if tried is None:
         text = "only one ID was seen" if seen.ids and seen.ids[0] else "the events have no IDs"
-        lost = "it is not known whether" if seen.ids and seen.ids[0] else "so"
-        yield _note("resume", f"{text}: {lost} what a client misses while it reconnects is lost")
+        loss = "may be lost" if seen.ids and seen.ids[0] else "are lost"
+        yield _note("resume", f"{text}: events that a client misses while it reconnects {loss}")
     elif tried.answered == tried.expected:
         yield _ok("resume", f"it works: after Last-Event-ID {tried.asked} came {tried.answered}")
     elif tried.has_gap:
-        text = f"a gap event says that what followed {tried.asked} is not there any more"
-        yield _note("resume", text, "keep a longer history if clients are to miss nothing")
+        text = f"a gap event says that the events after {tried.asked} are no longer there"
+        yield _note("resume", text, "keep a longer history if clients must miss nothing")
     else:
         came = "no event with an ID" if tried.answered is None else f"{tried.answered}"
         text = f"after Last-Event-ID {tried.asked} came {came}, and not {tried.expected}"
-        advice = "replay from connection.last_event_id, or let a Hub do it; say so with a gap event"
+        advice = "replay after connection.last_event_id, or use a Hub; tell a loss with a gap event"
         yield _trouble("resume", text, advice)
 
 

@@ -1,4 +1,4 @@
-"""What was seen of a stream, without any judgement."""
+"""The facts about a stream that the doctor has watched, without any judgement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Arrival", "Ending", "Observation", "Resumption"]
 
 
 class Ending(Enum):
-    """How the response was when nobody looked any more."""
+    """The state of the response when the doctor stopped watching."""
 
     OPEN = "open"
     CLEAN = "clean"
@@ -22,12 +22,12 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What came at one time.
+    """The bytes that arrived at one time.
 
     :param at: seconds after the request
-    :param events: the events that it completed
-    :param comments: how many comments it had
-    :param is_whole: whether it ended where an event, or a comment, ends
+    :param events: the events that these bytes completed
+    :param comments: how many comments they held
+    :param is_whole: whether they ended where an event or a comment ends
     """
 
     at: float
@@ -38,12 +38,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a second connection brought, with the ``Last-Event-ID`` of an early event.
+    """The answer to a second request, which had the ``Last-Event-ID`` of an early event.
 
     :param asked: that ID
-    :param expected: the ID of the event that came after it, the first time
-    :param answered: the ID of the first event that came, the second time; None: none had one
-    :param has_gap: the server said that it cannot replay everything
+    :param expected: the ID of the event that followed it on the first connection
+    :param answered: the ID of the first event on the second connection; None: no event had an ID
+    :param has_gap: whether the server said that it cannot replay everything
     """
 
     asked: str
@@ -54,23 +54,26 @@ class Resumption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One stream, watched for a while; times are in seconds.
+    """One stream that the doctor has watched; times are in seconds.
 
-    :param url: where it was at last, after redirects
-    :param seconds: how long it was watched
+    :param url: the address that answered, after redirects
+    :param seconds: how long the doctor watched
     :param status: the response's status; 0: there was no response
-    :param headers: the response's headers, in lower case
-    :param version: the response's version of HTTP, as ``"1.1"``
-    :param negotiated: what the server would have chosen from HTTP/2 and HTTP/1.1 in the TLS
-        handshake (ALPN); None without TLS, ``""`` if it chose nothing
-    :param head_at: when the response's head was there
+    :param headers: the response's headers; names are in lower case
+    :param version: the response's version of HTTP, such as ``"1.1"``
+    :param negotiated: the protocol that the server chooses in the TLS handshake (ALPN) when it is
+        offered HTTP/2 and HTTP/1.1; None without TLS, ``""`` if the server chooses none
+    :param head_at: when the response's head arrived
+    :param arrivals: the bytes of the body, as they arrived
+    :param ending: the state of the response at last
     :param retry: the reconnection time that the stream has set, in milliseconds
-    :param coding: the content coding that a browser would have got; ``""``: none
-    :param has_members: the body goes on after the end of its first gzip member
-    :param stops: whether who has seen the last event, made by :func:`~sse_asgi.done`, is answered
-        with 204 when it comes back; None: there was no such event
-    :param noticed: how long after another client had left the server knew; None: not to be seen;
-        infinity: it did not within some seconds
+    :param coding: the content coding that a browser would get; ``""``: none
+    :param has_members: whether the body goes on after the end of its first gzip member
+    :param resumption: the answer to a second request, if the events have IDs
+    :param stops: whether a client that returns with the ID of a :func:`~sse_asgi.done` event gets
+        a 204; None if there was no such event, or no answer
+    :param noticed: seconds until the server noticed that another client had left; None if the
+        stream does not show it, infinity if it took longer than the doctor waits
     """
 
     url: str
@@ -96,7 +99,7 @@ class Observation:
 
     @property
     def ids(self) -> list[str]:
-        """The IDs that the stream has set, in order; not that of a hub's ``position``."""
+        """The IDs that the stream has set, in order, without that of a hub's ``position`` event."""
         found: list[str] = []
         last = ""
         for event in self.events:
@@ -107,7 +110,7 @@ class Observation:
 
     @property
     def lumps(self) -> list[list[Arrival]]:
-        """The arrivals that came together: with no more than 50 ms between one and the next."""
+        """The arrivals in groups, with no more than 50 ms between one and the next of a group."""
         lumps: list[list[Arrival]] = []
         for arrival in self.arrivals:
             if lumps and arrival.at - lumps[-1][-1].at <= 0.05:
@@ -118,7 +121,7 @@ class Observation:
 
     @property
     def keep_alives(self) -> list[float]:
-        """When comments, or events named ``ping``, came; the one at the stream's start is none."""
+        """The times of comments and of events named ``ping``, without the stream's beginning."""
         return [
             arrival.at
             for arrival in self.arrivals[1:]
@@ -127,7 +130,7 @@ class Observation:
 
     @property
     def longest_silence(self) -> float:
-        """The longest time for which nothing came."""
+        """The longest time without a byte."""
         return max(self._silences())
 
     def _silences(self) -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""What runs in the browser: a small client script, as an ASGI application or as text."""
+"""The client script for browsers, as an ASGI application or as text."""
 
 from .script import ClientScript, client_js
 

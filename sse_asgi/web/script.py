@@ -1,4 +1,4 @@
-"""The client script, served or pasted into a page: an EventSource that always comes back."""
+"""The client script, served or pasted into a page: an EventSource that also survives a 502."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ __all__ = ["ClientScript", "client_js"]
 def client_js(*, module: bool = False) -> str:
     """Return the source of the class ``SteadyEventSource``, to paste into a page or a bundle.
 
-    :param module: begin it with ``export``, which is for modules alone; without, it is good in
-        every ``<script>``
+    Its types for TypeScript are in the file ``client.d.ts`` beside this module.
+
+    :param module: begin the class with ``export``, which only modules may do; the text without it
+        is good in every ``<script>``
     """
     text = files(__package__).joinpath("client.js").read_text("utf-8")
     return text if module else text.replace("\nexport class ", "\nclass ", 1)
@@ -31,9 +33,9 @@ class ClientScript:
             import { SteadyEventSource } from "/sse.js";
         </script>
 
-    Pages of every origin may load it: it is public, as the rest of this library.
+    Pages of every origin may load the script. It is public, like the rest of this library.
 
-    :param max_age: seconds for which caches use it without asking again
+    :param max_age: seconds for which caches use the script without asking again
     :raises TypeError: ``max_age`` is not an int
     :raises ValueError: ``max_age`` is negative
     """
@@ -75,7 +77,10 @@ class ClientScript:
         return 200, headers, b"" if scope["method"] == "HEAD" else self._body
 
     def _is_cached(self, scope: Any) -> bool:
-        """Tell whether the client has it (RFC 9110, 13.1.2); a proxy may have weakened the tag."""
+        """Tell whether the client has this version (RFC 9110, 13.1.2).
+
+        A proxy may have weakened the tag.
+        """
         given = [value for name, value in scope["headers"] if name == b"if-none-match"]
         tags = [tag.strip().removeprefix(b"W/") for tag in b",".join(given).split(b",")]
         return self._etag in tags or b"*" in tags

@@ -159,7 +159,7 @@ def test_a_module_that_is_missing_otherwise_is_not_blamed_on_hypercorn(
 def test_a_server_that_does_not_end_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     from sse_asgi.demo import server
 
-    monkeypatch.setattr(server, "GRACE", 0.0)
+    monkeypatch.setattr(server, "_GRACE", 0.0)
     ended = []
 
     async def hang() -> None:

@@ -1,4 +1,4 @@
-"""A server that answers each request with bytes that the test has made, right or wrong."""
+"""Servers that answer each request with bytes that the test has made, right or wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["STREAM", "answering"]
+__all__ = ["STREAM", "answering", "dripping"]
 
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 
@@ -46,5 +46,28 @@ def answering(answer: Callable[[str], bytes]) -> Iterator[str]:
             listener.shutdown(socket.SHUT_RDWR)
             for connection in open_connections:
                 connection.close()
+            thread.join(TIMEOUT)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def dripping(start: bytes, drop: bytes) -> Iterator[str]:
+    """Serve one request with ``start``, then ``drop`` again and again; yield the server's URL."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(TIMEOUT)
+
+        def serve() -> None:
+            with suppress(OSError), listener.accept()[0] as connection:
+                connection.sendall(start)
+                while not over.wait(0.05):
+                    connection.sendall(drop)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            over.set()
             thread.join(TIMEOUT)
             assert not thread.is_alive()

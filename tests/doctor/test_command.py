@@ -17,7 +17,7 @@ from sse_asgi import DONE_ID
 from sse_asgi.__main__ import main
 from tests.servers.process import free_port
 
-from .canned import STREAM, answering
+from .canned import STREAM, answering, dripping
 
 CaptureFixture = pytest.CaptureFixture[str]
 
@@ -173,6 +173,120 @@ def test_what_cannot_be_examined_is_told(
     assert reason in error
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+HOSTILE = {
+    "garbage": b"hello\r\n\r\n",
+    "nul": b"\0" * 100,
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-",
+    "bad status": b"HTTP/1.1 abc OK\r\n\r\n",
+    "status 1000": b"HTTP/1.1 1000 OK\r\n\r\n",
+    "version 9": b"HTTP/9.9 200 OK\r\n\r\n",
+    "many fields": b"HTTP/1.1 200 OK\r\n" + b"x: 1\r\n" * 300 + b"\r\n",
+    "long field": b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n\r\n",
+    "redirect to nothing": b"HTTP/1.1 302 F\r\nLocation:\r\nContent-Length: 0\r\n\r\n",
+    **{
+        f"redirect to {location!r}": b"HTTP/1.1 302 F\r\nContent-Length: 0\r\nLocation: "
+        + location
+        + b"\r\n\r\n"
+        for location in (
+            *(b"/a b", b"/a\x01b", b"http://a b/", b"http://[::1/", b"ftp://x/", b"http://"),
+            *(b"http://127.0.0.1:99999/", b"http://u:p@127.0.0.1/", b"//", b"http://%00/"),
+            *("/é€".encode(), b"/\xff", b"http://" + b"a" * 70 + b"/", b"javascript:x"),
+        )
+    },
+    "bad chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+    "negative chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabc",
+    "huge chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\nabc",
+    "bad length": HEAD + b"Content-Length: many\r\n\r\ndata: x\n\n",
+    "two codings": HEAD + b"Content-Encoding: gzip, br\r\n\r\nx",
+    "raw deflate": HEAD + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(EVENTS)[2:-4],
+    "ID beyond Latin-1": HEAD + "\r\nid: €\ndata: 1\n\nid: b\ndata: 2\n\n".encode(),
+    "ID with control": HEAD + b"\r\nid: a\x01\x7fb\ndata: 1\n\nid: b\ndata: 2\n\n",
+    "bytes that are no text": HEAD
+    + b"Server: \xff\x1b[31m\r\n\r\nid: \xff\ndata: \xff\n\nid: a\ndata\n\n",
+    "deep JSON": HEAD + b"\r\nevent: signal\ndata: " + b"[" * 200_000 + b"\n\n",
+    "long number": HEAD + b'\r\nevent: signal\ndata: {"n": ' + b"9" * 10_000 + b"}\n\n",
+    "long retry": HEAD + b"\r\nretry: " + b"9" * 10_000 + b"\n\n",
+    "101": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n",
+    "continue without end": b"HTTP/1.1 100 Continue\r\n\r\n" * 50,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_answer_of_a_server_is_a_traceback(capsys: CaptureFixture, name: str) -> None:
+    with answering(lambda head: HOSTILE[name]) as url:
+        status = main(["doctor", url, "--seconds", "1"])
+    told = capsys.readouterr()
+    assert status in (0, 1, 2)
+    assert told.out.startswith("Watching")
+    assert bool(told.err) == (status == 2)
+    assert all(line.isprintable() for line in (told.out + told.err).splitlines())
+
+
+def test_server_that_drips_its_head_is_not_waited_for(capsys: CaptureFixture) -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\n", b"x") as url:
+        assert main(["doctor", url, "--seconds", "0.5"]) == 1
+    assert "no answer within 0.5 s" in capsys.readouterr().out
+
+
+def test_server_that_drips_a_chunk_size_is_not_waited_for(capsys: CaptureFixture) -> None:
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n\r\n"
+    with dripping(head, b"0") as url:
+        assert main(["doctor", url, "--seconds", "0.5"]) == 0
+    assert "1 events came" in capsys.readouterr().out
+
+
+def test_first_connection_counts_though_the_second_one_is_refused(capsys: CaptureFixture) -> None:
+    def answer(head: str) -> bytes:
+        return b"no HTTP\r\n" if "Last-Event-ID" in head else plain(EVENTS)(head)
+
+    with answering(answer) as url:
+        status, found = findings(capsys, url)
+    assert status == 1
+    assert "came no event with an ID" in found["resume"]["text"]
+    assert found["delivery"]["level"] == "ok"
+
+
+def test_id_is_sent_as_browsers_send_it(capsys: CaptureFixture) -> None:
+    heads: list[str] = []
+
+    def answer(head: str) -> bytes:
+        heads.append(head.encode("latin-1").decode())
+        return plain("id: é€\ndata: 1\n\nid: b\ndata: 2\n\n".encode())(head)
+
+    with answering(answer) as url:
+        findings(capsys, url, "--header", "cookie: ü€", "--header", "accept: a/b")
+    assert "Last-Event-ID: é€\r\n" in heads[1]
+    assert "cookie: ü€\r\n" in heads[1]
+    assert [line for line in heads[1].split("\r\n") if line.lower().startswith("accept:")] == [
+        "accept: a/b"
+    ]
+
+
+def test_path_is_encoded_as_browsers_do(capsys: CaptureFixture) -> None:
+    heads: list[str] = []
+
+    def answer(head: str) -> bytes:
+        heads.append(head)
+        return plain(b"data: 1\n\n")(head)
+
+    with answering(answer) as url:
+        status, _ = findings(capsys, f"{url}é b?q=ü")
+    assert status == 0
+    assert heads[0].startswith("GET /%C3%A9%20b?q=%C3%BC HTTP/1.1\r\n")
+
+
+def test_interruption_ends_it_without_a_traceback(
+    capsys: CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(socket, "create_connection", interrupt)
+    assert main(["doctor", "http://127.0.0.1:9/"]) == 130
+
+
 def test_dead_port_is_told(capsys: CaptureFixture) -> None:
     url = f"http://127.0.0.1:{free_port()}/"
     assert main(["doctor", url]) == 2
@@ -199,6 +313,9 @@ def test_name_that_is_not_known_is_told(
         ["http://"],
         ["http://user:secret@example.org/"],
         ["http://example.org:99999/"],
+        ["http://a b/"],
+        ["http://./"],
+        ["http://[::1"],
         ["http://example.org/", "--seconds", "0"],
         ["http://example.org/", "--seconds", "nan"],
         ["http://example.org/", "--seconds", "soon"],

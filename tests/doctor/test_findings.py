@@ -80,10 +80,22 @@ def test_what_is_no_stream_is_said_and_nothing_else(
     assert advice in finding.advice
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"'])
-def test_utf_8_may_be_said(charset: str) -> None:
-    headers = {**HEADERS, "content-type": f"text/event-stream; charset={charset}"}
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *("charset=utf-8", "charset=UTF-8", 'charset="utf-8"', 'charset="UTF-8"; x=1', "x=1"),
+        *('x="; charset=latin1"', 'x=1;Charset = "utf-\\8"', "charset=", ";;charset=utf-8;"),
+    ],
+)
+def test_utf_8_may_be_said_in_each_form_of_a_parameter(parameters: str) -> None:
+    headers = {**HEADERS, "content-type": f"Text/Event-Stream ;{parameters}"}
     assert of("stream", headers=headers).level is Level.OK
+
+
+@pytest.mark.parametrize("charset", ['"iso-8859-1"; x=1', "'utf-8'"])
+def test_other_charset_is_named(charset: str) -> None:
+    headers = {**HEADERS, "content-type": f"text/event-stream; x=1; charset={charset}"}
+    assert "charset is " in of("stream", headers=headers).text
 
 
 LUMPED = [Arrival(8.0, tuple(MessageEvent(str(n)) for n in range(12)))]

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +16,8 @@ from sse_asgi import CORS, Connection, EventSourceApp, Refusal, busy, done
 from sse_asgi.broadcast import Hub, Subscription
 from sse_asgi.web import ClientScript
 from tests.servers.apps import LiveApp, Send
+
+from .raw import respond, torn
 
 __all__ = ["PERIOD", "PING", "WebApp", "app"]
 
@@ -49,15 +51,24 @@ class WebApp(LiveApp):
             "/clock": EventSourceApp(
                 self.clock, start_timeout=0, retry=200, ping=PING, ping_message=named_ping
             ),
+            "/fickle": EventSourceApp(self.clock, start_timeout=0, farewell_retry=(100, 100)),
             "/finite": EventSourceApp(self.finite, retry=100),
             "/busy": EventSourceApp(self.busy),
             "/forgetful": EventSourceApp(self.forgetful, retry=100),
             "/silent": EventSourceApp(silent, start_timeout=0, ping=PING, ping_message=named_ping),
             "/brief": EventSourceApp(lambda connection: ["no id"], retry=100),
             "/gapped": EventSourceApp(gapped),
+            "/orders": EventSourceApp(orders),
             "/ticket": EventSourceApp(self.ticket, retry=100),
             "/hub": EventSourceApp(self.news, start_timeout=0, farewell_retry=(100, 100)),
             "/posted": EventSourceApp(self.posted, methods=["POST"]),
+        }
+        self._answers: dict[str, int] = {}
+        self._controls: dict[str, Callable[[str, dict[str, str]], Awaitable[str]]] = {
+            "/control/requests": self._list_requests,
+            "/control/publish": self._publish,
+            "/control/drain": self._drain,
+            "/control/answer": self._answer,
         }
         self._script = ClientScript()
         self._hub = Hub()
@@ -71,25 +82,46 @@ class WebApp(LiveApp):
         path, key = scope["path"], query.get("key", "")
         if not path.startswith("/control/") and key:
             self._log(scope, key)
-        if path == "/":
+        if path.startswith("/control/") and path in self._controls:
+            text = await self._controls[path](key, query)
+            await respond(send, "text/plain", text.encode())
+        elif path == "/":
             await respond(send, "text/html", b"<!doctype html><title>test</title>")
         elif path == "/sse.js":
             await self._script(scope, receive, send)
-        elif path == "/control/requests":
-            await respond(send, "application/json", json.dumps(self._requests[key]).encode())
-        elif path == "/control/publish":
-            await respond(
-                send, "text/plain", (await self._hub.publish("news", query["text"])).encode()
-            )
-        elif path == "/control/drain":
-            self._streams["/hub"].drain()
-            await respond(send, "text/plain", b"")
+        elif path == "/fickle" and key in self._answers:
+            await self._refuse(key, query, send)
+        elif path == "/torn":
+            await torn(send)
         elif path == "/raw":
             await self.raw(key, send)
         elif path == "/shared":
             await self.shared(query)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    async def _list_requests(self, key: str, query: dict[str, str]) -> str:
+        return json.dumps(self._requests[key])
+
+    async def _publish(self, key: str, query: dict[str, str]) -> str:
+        return await self._hub.publish("news", query["text"])
+
+    async def _drain(self, key: str, query: dict[str, str]) -> str:
+        for path in ("/hub", "/fickle"):
+            self._streams[path].drain()
+        return ""
+
+    async def _answer(self, key: str, query: dict[str, str]) -> str:
+        """Have /fickle answer with a status; with 200 it streams again."""
+        self._answers.pop(key, None)
+        if query["status"] != "200":
+            self._answers[key] = int(query["status"])
+        return ""
+
+    async def _refuse(self, key: str, query: dict[str, str], send: Send) -> None:
+        location = query.get("location", "/?key=page").encode()
+        headers = [(b"location", location), (b"retry-after", query.get("after", "0").encode())]
+        await respond(send, "text/html", b"<h1>Log in</h1>", self._answers[key], headers)
 
     def _log(self, scope: Any, key: str) -> None:
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -174,21 +206,20 @@ async def silent(connection: Connection) -> AsyncIterator[str]:
     yield "never"
 
 
+async def orders(connection: Connection) -> AsyncIterator[Any]:
+    """Yield events under names that a client may want for itself, then wait."""
+    yield {"data": "first", "id": "1"}
+    yield {"event": "closed", "data": "order 7"}
+    yield {"event": "gap", "data": "of an order"}
+    yield {"data": "last"}
+    await anyio.sleep_forever()
+
+
 async def gapped(connection: Connection) -> AsyncIterator[dict[str, str]]:
     """Begin as a hub's subscription does."""
     yield {"event": "position", "data": "at", "id": "5"}
     yield {"event": "gap", "data": "lost"}
     await anyio.sleep_forever()
-
-
-async def respond(send: Send, content_type: str, body: bytes) -> None:
-    """Send one response that is complete."""
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 app = WebApp()

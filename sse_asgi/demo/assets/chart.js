@@ -203,7 +203,7 @@ function draw(now) {
 }
 
 function frame(now) {
-  // Who prefers reduced motion gets a still picture, a new one each second.
+  // A user who prefers reduced motion gets a still picture, a new one each second.
   if (!calm.matches || now - view.drawn > 1000) {
     draw(now);
     view.drawn = now;

@@ -7,7 +7,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 // The name under which this page may cut its own streams.
 const page = [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
-const signal = {          // what came over the main stream
+const signal = {          // the state of the main stream
   state: "connecting",    // connecting, live, away
   points: [],             // {t, v, replayed, apart, shown}: server time in ms, three values
   bands: [],              // {from, to, count}: stretches that were replayed
@@ -58,7 +58,7 @@ function placeOf(id) {
   return { id, epoch, sequence: Number(digits) };
 }
 
-// The first event of every stream: where it begins, and how much of what was missed comes now.
+// The first event of every stream: where it begins, and how many missed events come now.
 function onPosition(event) {
   const { resumed, missed } = JSON.parse(event.data);
   const after = placeOf(event.lastEventId).sequence;
@@ -178,7 +178,7 @@ function showStreams() {
   allow("fewer", extras.length > 0);
 }
 
-// Not the disabled attribute: it would take the focus from whoever uses the keyboard.
+// Not the disabled attribute: it would take the focus from a user of the keyboard.
 function allow(id, allowed) { $(id).setAttribute("aria-disabled", String(!allowed)); }
 
 function press(id, action) {
@@ -187,7 +187,7 @@ function press(id, action) {
 
 function farewell() {
   const after = signal.last ? `after event ${whole.format(signal.last.sequence)}` : "before the first event";
-  return signal.cut ? `Cut ${after}. The browser waits ${signal.cut / 1000} s, then asks for what came next.`
+  return signal.cut ? `Cut ${after}. The browser waits ${signal.cut / 1000} s, then asks for the next events.`
     : `The connection ended ${after}. The browser keeps trying.`;
 }
 
