@@ -5,14 +5,18 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import anyio
 import pytest
+from fastapi import FastAPI, HTTPException
+from fastapi.sse import ServerSentEvent
 
 from sse_asgi import DONE_ID
+from sse_asgi.adapters.fastapi import EventSourceResponse
 from sse_asgi.testing import NotAnEventStream, connect
 
 ROOT = Path(__file__).parent.parent
@@ -161,6 +165,23 @@ async def test_first_stream_goes_on_and_then_stays_away() -> None:
     client = connect(app, last_event_id=DONE_ID)
     with pytest.raises(NotAnEventStream, match="204"):
         async with client:
+            await client.receive()
+
+
+@pytest.mark.anyio
+async def test_fastapi_needs_one_other_import_for_a_real_refusal() -> None:
+    app = FastAPI()
+
+    @app.get("/events", response_class=EventSourceResponse)
+    async def events(taken: bool = False) -> AsyncIterator[ServerSentEvent]:
+        if taken:
+            raise HTTPException(409, "taken")
+        yield ServerSentEvent(data={"n": 1}, event="tick", id="1")
+
+    async with connect(app, "/events") as client:
+        assert (await client.receive()).json() == {"n": 1}
+    with pytest.raises(NotAnEventStream, match="409"):
+        async with connect(app, "/events?taken=true") as client:
             await client.receive()
 
 
