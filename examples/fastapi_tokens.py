@@ -39,7 +39,7 @@ async def answer(prompt: str, start: int) -> AsyncIterator[ServerSentEvent]:
             await anyio.sleep(0.5)
         yield ServerSentEvent(Done(tokens=len(words)), id=str(len(words)))
     finally:
-        print("answer closed", flush=True)  # the client has left: no more tokens for nobody
+        print("answer closed", flush=True)  # at once when the client has left
 
 
 @router.get("/tokens", **events.route)

@@ -29,7 +29,7 @@ async def work(job: str) -> None:
 
 async def start(request: Request) -> PlainTextResponse:
     job = secrets.token_hex(8)
-    request.state.tasks.start_soon(work, job)  # it goes on whoever watches, or nobody
+    request.state.tasks.start_soon(work, job)  # it goes on when nobody watches
     return PlainTextResponse(f"/jobs/{job}", 202)
 
 

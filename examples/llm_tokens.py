@@ -1,4 +1,4 @@
-"""Tokens of an LLM that survive a reload: an answer is written apart from whoever reads it.
+"""Tokens of an LLM that survive a reload: a task writes the answer, and any stream reads it.
 
 Run: hypercorn examples.llm_tokens:app
 Try: curl -N "localhost:8000/answers/1?prompt=why", break it off, and again. The client names its

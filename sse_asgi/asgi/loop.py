@@ -23,7 +23,7 @@ logger = logging.getLogger("sse_asgi")
 
 
 class Stoppable(Protocol):
-    """What ends when the server stops: a :class:`~.session.Session`, or whoever waits for it."""
+    """Something that ends when the server stops: a session, or a stop of one that is waited for."""
 
     owner: object
 

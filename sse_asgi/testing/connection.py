@@ -127,7 +127,7 @@ async def clean_up(function: Callable[[], Awaitable[object]], after: BaseExcepti
     """Await ``function()`` at the end of a block that is left with the exception ``after``.
 
     That exception stays what is raised, with a note about a failed clean-up. A cancellation does
-    not: whoever cancelled would swallow it, and the failure with it.
+    not: the scope that cancelled would swallow it, and the failure with it.
     """
     try:
         await function()

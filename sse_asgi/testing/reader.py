@@ -20,7 +20,7 @@ BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 
 class EventReader:
-    """Decodes what arrives, keeps the events until they are taken, and the bytes for whoever looks.
+    """Decodes the bytes that arrive, and keeps the events until they are taken, and all bytes.
 
     :param on_read: called with a number of bytes once the events in them were taken
     :param max_event_size: bytes of the largest event to accept

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.servers.process import ROOT, default_signals
+
 TIMEOUT = 30
 
 COMMON = """
@@ -50,10 +50,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        preexec_fn=lambda: [
-            signal.signal(number, signal.default_int_handler if number == 2 else signal.SIG_DFL)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        ],
+        preexec_fn=default_signals,
     )
 
 

@@ -30,6 +30,15 @@ def free_port() -> int:
         return port
 
 
+def default_signals() -> None:
+    """Give a process that begins the signals' default actions, as a terminal does.
+
+    A shell's background job, and all that it starts, would ignore SIGINT otherwise.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class ServerProcess:
     """A Python process that serves on ``port`` and writes all it has to say into ``log``."""
 
@@ -55,6 +64,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=default_signals,
             )
 
     def __enter__(self) -> Self:

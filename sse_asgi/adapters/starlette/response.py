@@ -166,7 +166,7 @@ class EventSourceResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)
         connection = Connection(scope, Notice())
-        connection.shutdown.is_set()  # whoever asks has the grace, and here everybody has it
+        connection.shutdown.is_set()  # this starts the grace, which each stream has here
         try:
             await self._serve(
                 connection, partial(self._receive, shared_receive(scope, receive)), send

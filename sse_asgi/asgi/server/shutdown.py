@@ -85,9 +85,10 @@ class ShutdownWatch:
         self._servers.may_have_changed = True
         if not self.is_open:
             self.is_open = True
-            if not self._servers.known or self._servers.stopping():
-                # The first stream in this event loop, or the first after a server's end.
+            if self._servers.stopping():  # the first stream after a server's end
                 self._servers.search()
+            elif not self._servers.known:  # the first stream, or there is no server to find
+                self._servers.search_if_due()
             self._signals.install()
             self._timers.add(self, self._clock.now() + POLL_INTERVAL)
 

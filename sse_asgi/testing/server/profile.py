@@ -15,7 +15,7 @@ class ServerProfile:
     """``scope["asgi"]["spec_version"]``; ``None`` leaves the key out."""
 
     repeats_disconnect: bool = True
-    """A second ``receive`` after a disconnect returns it again at once, or waits for ever."""
+    """A second ``receive`` after a disconnect returns it again at once, or waits forever."""
 
     send_raises_after_disconnect: bool = False
     """``send`` raises :exc:`OSError` after a disconnect (ASGI HTTP 2.4), or does nothing."""

@@ -25,7 +25,7 @@ class AppTask:
 
     The task is no child of a task group: a task group that stays open between the set-up and the
     tear-down of a fixture must be closed by the task that opened it, wraps what the test raises in
-    an exception group, and httpx offers none. Whoever starts an ``AppTask`` must wait for it.
+    an exception group, and httpx offers none. A caller that starts an ``AppTask`` must wait for it.
 
     Cancellation is the servers' too: on asyncio one :meth:`asyncio.Task.cancel`, on trio a cancel
     scope.

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+try:
+    import redis  # noqa: F401
+except ModuleNotFoundError as exc:
+    raise ModuleNotFoundError(
+        'redis is not installed: pip install "sse-asgi[redis]"', name=exc.name
+    ) from exc
+
 from .backend import RedisBackend
 
 __all__ = ["RedisBackend"]
