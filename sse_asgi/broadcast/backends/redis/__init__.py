@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 try:
-    import redis  # noqa: F401
+    import coredis  # noqa: F401
 except ModuleNotFoundError as exc:
     raise ModuleNotFoundError(
-        'redis is not installed: pip install "sse-asgi[redis]"', name=exc.name
+        'coredis is not installed: pip install "sse-asgi[redis]"', name=exc.name
     ) from exc
 
 from .backend import RedisBackend
