@@ -13,7 +13,15 @@ from .asgi import (
     done,
     drain,
 )
-from .errors import EventTooLarge, PublishError, Refusal, SendTimeout, SSEError
+from .errors import (
+    EventTooLarge,
+    PublishError,
+    Refusal,
+    SendTimeout,
+    SSEError,
+    TopicEnded,
+    TopicExists,
+)
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
 
 __all__ = [
@@ -34,6 +42,8 @@ __all__ = [
     "ServerSentEvent",
     "StreamOptions",
     "StreamSummary",
+    "TopicEnded",
+    "TopicExists",
     "busy",
     "done",
     "drain",
