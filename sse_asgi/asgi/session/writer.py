@@ -62,6 +62,7 @@ class ResponseWriter:
         "busy",
         "bytes",
         "events",
+        "first_at",
         "send",
         "since",
         "state",
@@ -95,6 +96,8 @@ class ResponseWriter:
         self.since = now()
         """When the last message was given to ``send``: the client's silence counts from here."""
         self.events = 0
+        self.first_at: float | None = None
+        """When the first event was given to ``send``."""
         self.bytes = 0
         """Bytes of body that were sent, as they are on the wire."""
 
@@ -174,11 +177,10 @@ class ResponseWriter:
                         return False
                     look = events + (EVENTS_PER_LOOK if self.since - looked_at < MOMENT else 1)
                     looked_at = self.since
-                    turn = await _turn(events, turn)
+                    turn = await self._turn(events, turn)
             return True
         finally:
-            self.events += events
-            self.bytes += size
+            self._count(events, size)
 
     async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
         """Write one batch of the content; ``first`` goes with the head, before it.
@@ -192,8 +194,28 @@ class ResponseWriter:
             body = first + body
         if not await self.write(body, isolated=batch.isolated):
             return False
+        if not self.events:
+            self.first_at = self.since
         self.events += batch.events
         return self.state < _HALTED
+
+    def _count(self, events: int, size: int) -> None:
+        if events and self.first_at is None:
+            self.first_at = self.since
+        self.events += events
+        self.bytes += size
+
+    async def _turn(self, events: int, turn: int) -> int:
+        """Give the event loop its turn after ``turn`` events; return when it has the next one.
+
+        Called after the first event, too: ``since`` is then when it was given to ``send``.
+        """
+        if self.first_at is None:
+            self.first_at = self.since
+        if events < turn:
+            return turn
+        await checkpoint()
+        return events + EVENTS_PER_TURN
 
     async def write(self, body: bytes, *, isolated: bool = False, last: bool = False) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
@@ -314,11 +336,3 @@ class ResponseWriter:
         self.state = _FINAL if self.is_final else _CLOSED
         self._is_open = False
         self._set_free()
-
-
-async def _turn(events: int, turn: int) -> int:
-    """Give the event loop its turn after ``turn`` events; return when it has the next one."""
-    if events < turn:
-        return turn
-    await checkpoint()
-    return events + EVENTS_PER_TURN
