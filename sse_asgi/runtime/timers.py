@@ -35,7 +35,7 @@ NEVER: Final = float("inf")
 _LONGEST_SLEEP: Final = 3600.0
 """Seconds. An asyncio task that slept without end would be referred to by nothing."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class Clock:
@@ -45,7 +45,7 @@ class Clock:
     its place with :func:`sse_asgi.asgi.use_clock`.
     """
 
-    resolution = 0.01
+    resolution: float = 0.01
     """Seconds that a deadline may be late, so that those of many streams share one wake-up."""
 
     def now(self) -> float:
@@ -70,7 +70,7 @@ class MonotonicClock(Clock):
     itself.
     """
 
-    now = staticmethod(time.monotonic)
+    now: Final = staticmethod(time.monotonic)
 
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Spawned]

@@ -77,7 +77,7 @@ class ResponseWriter:
         prefix: str = "http.response",
         compressor: Compressor | None = None,
     ) -> None:
-        self.send = send
+        self.send: Send = send
         self._now = now
         self._freed: anyio.Event | None = None
         self._body = f"{prefix}.body"
@@ -87,15 +87,15 @@ class ResponseWriter:
         self._is_torn = False
         self._is_broken = False
         """A block was cut short between two of its pieces: only the final body may follow."""
-        self.state = _HEAD
+        self.state: WriterState = _HEAD
         self._is_open = False
         """The content may go straight to ``send``: the state is OPEN, and nothing is compressed."""
-        self.busy = False
+        self.busy: bool = False
         """A message is with the server's ``send``."""
-        self.since = now()
+        self.since: float = now()
         """When the last message was given to ``send``: the client's silence counts from here."""
-        self.events = 0
-        self.bytes = 0
+        self.events: int = 0
+        self.bytes: int = 0
         """Bytes of body that were sent, as they are on the wire."""
 
     @property
