@@ -51,7 +51,8 @@ class Hub:
 
     :param backend: keeps the log: a :class:`MemoryBackend` unless said otherwise. Each hub has its
         own
-    :param serializer: makes JSON of data that is not a string; the standard library's by default
+    :param serializer: makes JSON, as str or bytes, of data that is not a str;
+        :func:`sse_asgi.wire.to_json` by default
     :raises TypeError: ``backend`` is not one, or ``serializer`` is not callable
     """
 

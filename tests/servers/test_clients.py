@@ -52,11 +52,14 @@ def has_backpressure(configuration: Configuration) -> bool:
 
 
 def ask_to_flood(server: Server, path: str = "/flood") -> socket.socket:
-    """Request more than any buffer holds, and read nothing of it."""
+    """Request more than any buffer holds, see that it begins to come, and read nothing of it."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", server.process.port))
     client.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
+    # A server that has not read the request yet may never see a client that leaves now.
+    client.settimeout(TIMEOUT)
+    assert client.recv(1, socket.MSG_PEEK)
     return client
 
 
