@@ -57,6 +57,14 @@ class _Short(Repr):
         bits = value.bit_length()
         return f"an int of {bits} bits" if bits > _MAX_BITS else super().repr_int(value, level)
 
+    def repr_instance(self, value: object, level: int) -> str:
+        # The standard library shows the address of an object whose __repr__ fails.
+        try:
+            repr(value)
+        except Exception:
+            return f"an object of type {type(value).__name__}"
+        return super().repr_instance(value, level)
+
 
 _SHORT: Final = _Short()
 

@@ -64,6 +64,11 @@ FIRST_EVENTS = {
     'Starlette(routes=[Route("/events", events)])': ("/events", '{"hello":"Starlette"}'),
     'Starlette(routes=[Route("/native", events)])': ("/native", '{"hello":"native"}'),
     "EventStream(lines, ping=20, retry=3000)": ("/", "one event"),
+    "EventStream(trades)": ("/", '{"at":"2026-11-28T00:00:00+00:00","price":"1.10"}'),
+    "EventStream(laps, serializer=json.JSONEncoder(default=default, allow_nan=False).encode)": (
+        "/",
+        '{"lap": 83.5}',
+    ),
     "EventSourceApp(progress)": ("/?job=42", '{"job":42}'),
     "EventSourceApp(report)": ("/?job=42", '{"percent":50}'),
     "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": ("/", '{"n":0}'),

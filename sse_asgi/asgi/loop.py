@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from anyio.lowlevel import RunVar
 
@@ -20,7 +20,7 @@ from .server.shutdown import ShutdownWatch
 
 __all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class Stoppable(Protocol):
@@ -36,17 +36,17 @@ class LoopState:
     """The state that the streams of one event loop share; nothing is shared between event loops."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self.event_loop = EventLoop()
-        self.on_asyncio = self.event_loop.on_asyncio
+        self.event_loop: EventLoop = EventLoop()
+        self.on_asyncio: bool = self.event_loop.on_asyncio
         if clock is None:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
-        self.new_tasks = _task_pair_type(self.on_asyncio)
-        self.timers = TimerQueue(self.clock, self._spawn_timers, self._spawn)
-        self.pump = Pump(self._spawn)
-        self.workers = Workers(self.event_loop)
+        self.new_tasks: Callable[[], TaskPair] = _task_pair_type(self.on_asyncio)
+        self.timers: TimerQueue = TimerQueue(self.clock, self._spawn_timers, self._spawn)
+        self.pump: Pump = Pump(self._spawn)
+        self.workers: Workers = Workers(self.event_loop)
         self.sessions: set[Stoppable] = set()
-        self.shutdown = ShutdownWatch(
+        self.shutdown: ShutdownWatch = ShutdownWatch(
             self.event_loop, self.clock, self.timers, self.sessions, self.stop_streams
         )
         self.is_in_use = True

@@ -76,7 +76,8 @@ class StreamOptions:
     :param farewell_retry: the range, in milliseconds, from which the last block of a stream that
         the server ends draws the client's reconnection time; None: the block has no such time
     :param separator: the line ending: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
-    :param serializer: makes JSON of data that is not a str; the standard library's by default
+    :param serializer: makes JSON, as str or bytes, of data that is not a str;
+        :func:`sse_asgi.wire.to_json` by default
     :param compression: ``"auto"`` compresses each event for clients that ask for it, with gzip,
         Zstandard or Brotli; ``"pages"`` is for HTML of more than 16 KiB that is sent again and
         again, and takes more memory; None: no compression. Do not compress a stream that carries

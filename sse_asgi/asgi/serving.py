@@ -29,7 +29,7 @@ from .types import Message, Receive, Send
 
 __all__ = ["check_scope", "discard", "refuse", "serve", "shared_receive"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 _DENIAL_EXTENSION: Final = "websocket.http.response"
 

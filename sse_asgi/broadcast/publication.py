@@ -44,8 +44,8 @@ class Publication(NamedTuple):
         text("token", token, empty=False, optional=True)
         if isinstance(event, (bytes, bytearray, memoryview, EncodedBatch)):
             raise TypeError(f"event must not be encoded already, but is {type(event).__name__}")
-        if isinstance(event, dict):
-            event = event_of(event)
+        if isinstance(event, dict) and (event.get("id") is not None or event.get("data") is None):
+            event = event_of(event)  # it is refused here or below; the encoder checks all others
         if isinstance(event, ServerSentEvent):
             if event.id is not None:
                 raise ValueError(f"id must not be given: its place in the log is its ID: {event!r}")

@@ -6,7 +6,7 @@ import time
 import weakref
 from asyncio import CancelledError, Task, _get_running_loop, current_task
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import anyio
 
@@ -20,7 +20,7 @@ class Clock:
     its place with :func:`sse_asgi.asgi.use_clock`.
     """
 
-    resolution = 0.01
+    resolution: float = 0.01
     """Seconds that a deadline may be late, so that those of many streams share one wake-up."""
 
     def now(self) -> float:
@@ -45,7 +45,7 @@ class MonotonicClock(Clock):
     itself.
     """
 
-    now = staticmethod(time.monotonic)
+    now: Final = staticmethod(time.monotonic)
 
 
 class InterruptibleSleep(Protocol):

@@ -32,7 +32,7 @@ NEVER: Final = float("inf")
 _LONGEST_SLEEP: Final = 3600.0
 """Seconds. An asyncio task that slept without end would be referred to by nothing."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Spawned]

@@ -9,6 +9,7 @@ from .compression.shared import SharedBlock, SharedStream
 from .decoder import EventDecoder, MessageEvent
 from .encoder import Encoder, encode_comment, event_of
 from .event import JSONServerSentEvent, ServerSentEvent
+from .json import json_default, to_json
 
 __all__ = [
     "Compression",
@@ -25,5 +26,7 @@ __all__ = [
     "check_compression",
     "encode_comment",
     "event_of",
+    "json_default",
     "new_compressor",
+    "to_json",
 ]

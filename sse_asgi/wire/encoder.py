@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from json import JSONEncoder
 from typing import Any, Final, NoReturn
 
 from ..checks import optional_function, shorten
 from .batch import EncodedBatch, IsolatedBlock
 from .event import NO_EVENT_TYPES, JSONServerSentEvent, ServerSentEvent, checked_text
+from .json import to_json
 
 __all__ = ["Encoder", "encode_comment", "event_of"]
 
@@ -17,16 +17,14 @@ _FIELDS: Final = ("data", "event", "id", "retry", "comment", "isolate")
 # One line ending and then another. CRLF is a single line ending.
 _BLANK_LINES: Final = (b"\n\n", b"\r\r", b"\n\r", b"\n\r\n", b"\r\r\n")
 
-# JSON of UTF-8 (RFC 8259, 8.1) without whitespace. It has no NaN.
-_to_json: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
 
 class Encoder:
     """Encode items of content, each to one complete block.
 
     :param separator: the line ending to write: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
-    :param serializer: turns a value into JSON, as str or as UTF-8 bytes. The default is the
-        standard library's encoder; its JSON is compact, and it refuses NaN and infinities
+    :param serializer: turns a value into JSON, as str or as UTF-8 bytes. The default is
+        :func:`~sse_asgi.wire.to_json`: the standard library's encoder, which refuses NaN and
+        infinities, and one rule for further types
     :raises TypeError: ``serializer`` is not callable
     :raises ValueError: ``separator`` is none of the three
     """
@@ -44,7 +42,7 @@ class Encoder:
         self._separator = separator
         self._blank_line = separator * 2
         self._next_data = f"{separator}data: "
-        self._serializer: Callable[[Any], str | bytes] = serializer or _to_json
+        self._serializer: Callable[[Any], str | bytes] = serializer or to_json
 
     def encode(self, item: object) -> bytes:
         """Return the block, or the blocks, that ``item`` stands for.
@@ -159,7 +157,10 @@ class Encoder:
                 return checked_text("its JSON", text)
         except Exception as exc:
             kind = TypeError if isinstance(exc, TypeError) else ValueError
-            raise kind(f"{shorten(item)} cannot be sent as JSON: {exc}") from exc
+            raise kind(
+                f"data of {shorten(item)} cannot be sent as JSON: {exc}; "
+                "convert it, or give an encoder that knows it as serializer="
+            ) from exc
         raise TypeError(
             f"serializer must return str or bytes, not {shorten(text)}, for {shorten(item)}"
         )

@@ -89,7 +89,7 @@ class ServerSentEvent:
     def __repr__(self) -> str:
         """Return the call that makes the event, without the fields that have their default."""
         always_data = isinstance(self, JSONServerSentEvent)
-        fields = [repr(self.data)] if always_data or self.data is not None else []
+        fields = [_shown(self.data)] if always_data or self.data is not None else []
         named = ((name, getattr(self, name)) for name in ("event", "id", "retry", "comment"))
         fields += [f"{name}={value!r}" for name, value in named if value is not None]
         if self.isolate:
@@ -222,6 +222,14 @@ def _checked_retry(value: object) -> int:
     if not 0 <= value <= MAX_RETRY:
         raise ValueError(f"retry must be from 0 to {MAX_RETRY} milliseconds, not {shorten(value)}")
     return value
+
+
+def _shown(data: object) -> str:
+    """Return the representation of data; of data whose ``__repr__`` fails, as much as there is."""
+    try:
+        return repr(data)
+    except Exception:
+        return shorten(data)
 
 
 def _typed(value: object) -> str:

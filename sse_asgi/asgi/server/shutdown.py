@@ -71,7 +71,7 @@ class ShutdownWatch:
         self._notice = _Notice()
         self._default_action: DefaultAction | None = None
         self._holds = 0
-        self.is_open = False
+        self.is_open: bool = False
         """Whether it watches."""
 
     @property
@@ -187,7 +187,7 @@ class DefaultAction:
     def __init__(self, number: int, since: float) -> None:
         self.number = number
         self.since = since
-        self.is_over = False
+        self.is_over: bool = False
         """Whether it was taken."""
 
     def is_due(self, now: float, streams: Sized, servers: Servers) -> bool:

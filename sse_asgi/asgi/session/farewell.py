@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from inspect import isawaitable
+from typing import Final
 
 import anyio
 
@@ -18,7 +19,7 @@ from .writer import ResponseWriter
 
 __all__ = ["report", "retry_block", "take_leave"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 def retry_block(options: StreamOptions) -> bytes:

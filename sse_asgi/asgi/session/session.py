@@ -43,7 +43,7 @@ class Session:
     __slots__ = ("_content", "_items", "_make", "control")
 
     def __init__(self, make: ContentMaker, control: StreamControl) -> None:
-        self.control = control
+        self.control: StreamControl = control
         self._make = make
         self._content: Any = None
         self._items: Any = None

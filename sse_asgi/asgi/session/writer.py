@@ -73,28 +73,28 @@ class ResponseWriter:
         kinds: tuple[str, str] = HTTP,
         compressor: Compressor | None = None,
     ) -> None:
-        self.send = send
-        self.now = now
+        self.send: Send = send
+        self.now: Callable[[], float] = now
         self._freed: anyio.Event | None = None
         self._start, self.kind = kinds
         """The types of the head's message and of each body's."""
         self._status = status
         self._headers: Headers | None = headers
         self._compressor = compressor
-        self.is_torn = False
+        self.is_torn: bool = False
         """The last message was cut short: the client, or the server, did not take it."""
         self._is_broken = False
         """A block was cut short between two of its pieces: only the final body may follow."""
-        self.state = _HEAD
-        self.limit = _CLOSED_TO_CONTENT
+        self.state: WriterState = _HEAD
+        self.limit: int = _CLOSED_TO_CONTENT
         """Bytes that a message may have for the content to go straight to ``send`` with it:
         :data:`PIECE` while the state is OPEN and nothing is compressed, and none otherwise."""
-        self.busy = False
+        self.busy: bool = False
         """A message is with the server's ``send``."""
-        self.since = now()
+        self.since: float = now()
         """When the last message was given to ``send``: the client's silence counts from here."""
-        self.events = 0
-        self.bytes = 0
+        self.events: int = 0
+        self.bytes: int = 0
         """Bytes of body that were sent, as they are on the wire."""
 
     @property
