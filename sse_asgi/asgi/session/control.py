@@ -17,7 +17,7 @@ from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
 from .state import ClientGone
-from .writer import ResponseWriter
+from .writer import DENIAL, HTTP, ResponseWriter
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -77,14 +77,13 @@ class StreamControl:
         self.options: StreamOptions = options
         self.connection: Connection = connection
         self.receive: Receive = receive
-        websocket = connection.scope["type"] == "websocket"
         headers, compressor = negotiate(options, connection)
         self.writer: ResponseWriter = ResponseWriter(
             send,
             loop.clock.now,
             status=options.status,
             headers=headers,
-            prefix="websocket.http.response" if websocket else "http.response",
+            kinds=HTTP if connection.scope["type"] == "http" else DENIAL,
             compressor=compressor,
         )
         self.outcome: Outcome = Outcome()
