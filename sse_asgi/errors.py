@@ -50,8 +50,10 @@ class Refusal(SSEError):
         fields = checked_headers(headers)
         super().__init__(status, body)
         self.status = status
-        self.body = body.encode() if isinstance(body, str) else body
-        self.headers = tuple((name.decode(), value.decode("latin-1")) for name, value in fields)
+        self.body: bytes = body.encode() if isinstance(body, str) else body
+        self.headers: tuple[tuple[str, str], ...] = tuple(
+            (name.decode(), value.decode("latin-1")) for name, value in fields
+        )
 
 
 class EventTooLarge(SSEError, ValueError):

@@ -62,11 +62,11 @@ class Outcome:
         """Why the stream ends, or None while nothing ends it."""
         self.error: BaseException | None = None
         """The exception behind the reason."""
-        self.stopping = CloseReason.COMPLETED
+        self.stopping: CloseReason = CloseReason.COMPLETED
         """The reason that will hold when the content comes to its end."""
-        self.is_told = False
+        self.is_told: bool = False
         """The last block was made; an interruption may come before the final body."""
-        self.is_handled = False
+        self.is_handled: bool = False
         """The error is the program's own business now: ``on_error`` took it, or it was refused."""
 
     def first(self, reason: CloseReason, error: BaseException | None = None) -> bool:

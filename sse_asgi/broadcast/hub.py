@@ -22,6 +22,7 @@ from ..wire import Encoder
 from .backends.memory import MemoryBackend
 from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
+from .log.history import History
 from .log.reader import LogReader
 from .publication import Publication, check_topic
 from .replay import OnGap
@@ -66,7 +67,7 @@ class Hub:
         if not isinstance(backend, Backend):
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
-        self.history = backend.history
+        self.history: History = backend.history
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)

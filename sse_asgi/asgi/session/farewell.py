@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from inspect import isawaitable
+from typing import Final
 
 from ...errors import Refusal
 from ...wire import Encoder, ServerSentEvent
@@ -16,7 +17,7 @@ from .writer import ResponseWriter
 
 __all__ = ["retry_block", "take_leave"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 def retry_block(options: StreamOptions) -> bytes:

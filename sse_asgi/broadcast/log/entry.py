@@ -51,14 +51,14 @@ class Entry:
     __slots__ = ("_event", "arrived", "block", "position", "sequence", "topic")
 
     def __init__(self, position: Position, topic: str, block: bytes) -> None:
-        self.position = position
+        self.position: Position = position
         """Where the entry stands in the log."""
-        self.sequence = position.sequence
-        self.topic = topic
+        self.sequence: int = position.sequence
+        self.topic: str = topic
         # An isolated block stays one.
-        self.block = type(block)(b"id: %b\n%b" % (str(position).encode(), block))
+        self.block: bytes = type(block)(b"id: %b\n%b" % (str(position).encode(), block))
         """The complete block, as it is sent."""
-        self.arrived = 0.0
+        self.arrived: float = 0.0
         """When the entry came into this process's memory, in seconds of the history's clock."""
         self._event: MessageEvent | None = None
 

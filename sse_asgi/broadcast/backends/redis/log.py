@@ -19,7 +19,7 @@ __all__ = ["Newest", "Record", "RedisLog", "Retention", "State"]
 
 T = TypeVar("T")
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 _TOKEN_MS: Final = 120_000
 _JOINABLE: Final = b"b"
@@ -102,8 +102,8 @@ class RedisLog:
         checks.text("name", name)
         if not name or not name.isprintable() or "{" in name or "}" in name:
             raise ValueError(f"name must be printable text without braces, not {name!r}")
-        self.key = f"{{{name}}}"
-        self.pace = Pace()
+        self.key: str = f"{{{name}}}"
+        self.pace: Pace = Pace()
         self._keys = (self.key.encode(),)
         self._retention = retention
         self._is_foreign_known = False
