@@ -1,5 +1,7 @@
 """Server-Sent Events for any ASGI server and any ASGI framework."""
 
+from typing import Final
+
 from .asgi import (
     CORS,
     DONE_ID,
@@ -48,3 +50,5 @@ __all__ = [
     "done",
     "drain",
 ]
+
+__version__: Final = "0.2.0"

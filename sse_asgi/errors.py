@@ -60,8 +60,10 @@ class Refusal(SSEError):
         fields = checked_headers(headers)
         super().__init__(status, body)
         self.status = status
-        self.body = body.encode() if isinstance(body, str) else body
-        self.headers = tuple((name.decode(), value.decode("latin-1")) for name, value in fields)
+        self.body: bytes = body.encode() if isinstance(body, str) else body
+        self.headers: tuple[tuple[str, str], ...] = tuple(
+            (name.decode(), value.decode("latin-1")) for name, value in fields
+        )
 
 
 class EventTooLarge(SSEError, ValueError):
@@ -95,7 +97,7 @@ class TopicEnded(SSEError):
     def __init__(self, topic: str) -> None:
         name = checks.shorten(topic)
         super().__init__(f"the topic {name} has ended: publish to a topic of another name")
-        self.topic = topic
+        self.topic: str = topic
 
 
 class TopicExists(SSEError):
@@ -107,4 +109,4 @@ class TopicExists(SSEError):
     def __init__(self, topic: str) -> None:
         name = checks.shorten(topic)
         super().__init__(f"the topic {name} was begun already: follow it, or choose another name")
-        self.topic = topic
+        self.topic: str = topic

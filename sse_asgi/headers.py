@@ -117,7 +117,9 @@ class ResponseHeaders(Fields):
     __slots__ = ("raw",)
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self.raw = tuple((bytes(name), bytes(value)) for name, value in raw)
+        self.raw: tuple[tuple[bytes, bytes], ...] = tuple(
+            (bytes(name), bytes(value)) for name, value in raw
+        )
         """The fields as the app sent them."""
         super().__init__(
             ((decoded(name), decoded(value)) for name, value in self.raw), fold_case=True

@@ -11,7 +11,7 @@ from asyncio import AbstractEventLoop, CancelledError, Event, Task, get_running_
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from anyio import CancelScope
 
@@ -24,7 +24,7 @@ from ..asgi.session.session import ContentMaker
 
 __all__ = ["EventBody"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class EventBody(AsyncIterator[bytes]):
@@ -54,8 +54,8 @@ class EventBody(AsyncIterator[bytes]):
     ) -> None:
         self._make = content_factory(content)
         # The head is out: a comment follows at once, since daphne holds it back until then.
-        self.options = StreamOptions(**options).derived(start_timeout=0)
-        self.connection = Connection(scope, Notice())
+        self.options: StreamOptions = StreamOptions(**options).derived(start_timeout=0)
+        self.connection: Connection = Connection(scope, Notice())
         self._receive = receive
         self._context = copy_context()
         self._loop: AbstractEventLoop | None = None

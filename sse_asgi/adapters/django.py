@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Unpack
 
-from ..asgi import ContentSource, StreamKeywords
+from ..asgi import Connection, ContentSource, StreamKeywords
 from ..errors import Refusal
 from .body import EventBody
 from .extra import missing
@@ -23,8 +23,8 @@ try:
         HttpResponse,
         StreamingHttpResponse,
     )
-except ModuleNotFoundError as exc:
-    raise missing("django", exc) from exc
+except ModuleNotFoundError as _exc:
+    raise missing("django", _exc) from _exc
 
 __all__ = ["EventSourceResponse", "refuse"]
 
@@ -53,7 +53,7 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         options.setdefault("serializer", _to_json)
         body = EventBody(content, request.scope, **options)
         body.options = body.options.derived(thread_ended=connections.close_all)
-        self.connection = body.connection
+        self.connection: Connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
         super().__init__(body, status=body.options.status)
         given: set[str] = set()

@@ -25,8 +25,8 @@ try:
     from litestar.response.base import ASGIResponse, Response
     from litestar.serialization import encode_json, get_serializer
     from litestar.types import Receive, ResponseCookies, Scope, Send, TypeEncodersMap
-except ModuleNotFoundError as exc:
-    raise missing("litestar", exc) from exc
+except ModuleNotFoundError as _exc:
+    raise missing("litestar", _exc) from _exc
 
 __all__ = ["EventSourceResponse", "refuse"]
 

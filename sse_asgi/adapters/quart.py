@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..asgi import ContentSource, StreamKeywords
+from ..asgi import Connection, ContentSource, StreamKeywords
 from ..errors import Refusal
 from .body import EventBody
 from .extra import missing
 
 try:
     from quart import Response, has_request_context, request
-except ModuleNotFoundError as exc:
-    raise missing("quart", exc) from exc
+except ModuleNotFoundError as _exc:
+    raise missing("quart", _exc) from _exc
 
 __all__ = ["EventSourceResponse", "refuse"]
 
@@ -37,14 +37,14 @@ class EventSourceResponse(Response):
         if not has_request_context():
             raise RuntimeError("an event stream answers a request: make it in a view")
         body = EventBody(content, request.scope, **options)
-        self.connection = body.connection
+        self.connection: Connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
         super().__init__(body, body.options.status)
         for name, _ in body.headers:
             self.headers.pop(name, None)
         for name, value in body.headers:
             self.headers.add(name, value)
-        self.timeout = None
+        self.timeout: None = None
 
 
 def refuse(exc: Refusal) -> Response:

@@ -102,7 +102,7 @@ class EventSourceApp:
         self._handler = handler
         self._methods = _check_methods(methods)
         self._max_body = checks.integer("max_body", max_body, least=0)
-        self.options = StreamOptions(**options)
+        self.options: StreamOptions = StreamOptions(**options)
         _check_cors_headers(cors, self.options)
         self._limits = ConnectionLimits(
             max_connections, max_connections_per_client, client_key, when_full
@@ -146,6 +146,11 @@ class EventSourceApp:
 
     def _refuse(self, connection: Connection) -> Content:
         raise self._limits.refusal(self.options)
+
+    @property
+    def open(self) -> int:
+        """The number of streams that are open now, in all event loops of this process."""
+        return self._limits.open
 
     def drain(self) -> None:
         """End every open stream of this application as the server's shutdown does.

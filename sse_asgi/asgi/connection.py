@@ -71,9 +71,9 @@ class Connection:
 
     def __init__(self, scope: Any, shutdown: Notice | None = None, body: bytes = b"") -> None:
         self.scope: MutableMapping[str, Any] = scope
-        self.body = body
+        self.body: bytes = body
         """The request's body in bytes; empty unless the app allows a method that has one."""
-        self.shutdown = Notice() if shutdown is None else shutdown
+        self.shutdown: Notice = Notice() if shutdown is None else shutdown
         """The notice that this stream must end, because the server stops: see :class:`Notice`."""
         self._headers: Fields | None = None
         self._query: Fields | None = None

@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from anyio.lowlevel import RunVar
 
+from ..runtime.clock import Clock, MonotonicClock
 from ..runtime.eventloop import EventLoop, Spawned, TaskFunction, is_cancellation, this_task
 from ..runtime.pump import Pump
 from ..runtime.tasks import AnyioTaskPair, TaskPair
-from ..runtime.timers import Clock, MonotonicClock, TimerQueue
+from ..runtime.timers import TimerQueue
 from ..runtime.workers import Workers
 from .outcome import CloseReason
 from .server.shutdown import ShutdownWatch
 
 __all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class Stoppable(Protocol):
-    """Something that ends when the server stops: a session, or a stop of one that is waited for."""
+    """Something to end when the server stops: the control of a stream, for example."""
 
     owner: object
 
@@ -35,17 +36,17 @@ class LoopState:
     """The state that the streams of one event loop share; nothing is shared between event loops."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self.event_loop = EventLoop()
-        self.on_asyncio = self.event_loop.on_asyncio
+        self.event_loop: EventLoop = EventLoop()
+        self.on_asyncio: bool = self.event_loop.on_asyncio
         if clock is None:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock
-        self.new_tasks = _task_pair_type(self.on_asyncio)
-        self.timers = TimerQueue(self.clock, self._spawn_timers, self._spawn)
-        self.pump = Pump(self._spawn)
-        self.workers = Workers(self.event_loop)
+        self.new_tasks: Callable[[], TaskPair] = _task_pair_type(self.on_asyncio)
+        self.timers: TimerQueue = TimerQueue(self.clock, self._spawn_timers, self._spawn)
+        self.pump: Pump = Pump(self._spawn)
+        self.workers: Workers = Workers(self.event_loop)
         self.sessions: set[Stoppable] = set()
-        self.shutdown = ShutdownWatch(
+        self.shutdown: ShutdownWatch = ShutdownWatch(
             self.event_loop, self.clock, self.timers, self.sessions, self.stop_streams
         )
         self.is_in_use = True

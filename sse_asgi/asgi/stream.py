@@ -45,7 +45,7 @@ class EventStream:
     def __init__(self, content: ContentSource, **options: Unpack[StreamKeywords]) -> None:
         self._make: Callable[[Connection], Content] = content_factory(content)
         check_names("EventStream", options)
-        self.options = StreamOptions(**options) if options else _DEFAULTS
+        self.options: StreamOptions = StreamOptions(**options) if options else _DEFAULTS
         self._loop: LoopState | None = None
 
     # Every framework has its own types for these three, which exclude those of the others.

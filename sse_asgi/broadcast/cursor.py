@@ -39,16 +39,16 @@ class Cursor:
     )
 
     def __init__(self, topics: frozenset[str], at: int) -> None:
-        self.topics = topics
-        self.at = at
+        self.topics: frozenset[str] = topics
+        self.at: int = at
         """The sequence after which it goes on."""
-        self.sent = at
+        self.sent: int = at
         """The sequence of the last event that the client was sent."""
-        self.is_stale = False
+        self.is_stale: bool = False
         """Whether the history will soon have forgotten :attr:`sent`."""
-        self.may_end = True
+        self.may_end: bool = True
         """Whether all of its topics may have ended since it was last asked."""
-        self.is_restarted = False
+        self.is_restarted: bool = False
         """Whether the history has begun anew, so that no mark is known to be right."""
         self.feeds: LoopFeeds | None = None
         self.owner: object = None

@@ -60,9 +60,9 @@ class Feed:
         self._feeds = feeds
         self._latest: Joined | None = None
         self._stream: SharedStream | None = None
-        self.topic = topic
-        self.is_noted = False
-        self.seen = topic.total
+        self.topic: Topic = topic
+        self.is_noted: bool = False
+        self.seen: int = topic.total
         """How many entries the topic had at the horizon."""
         self.places: dict[Marked, None] = {}
         """The places of its subscribers, in the order in which they are told of news."""
@@ -124,10 +124,10 @@ class Joined:
     __slots__ = ("batch", "before", "first", "last")
 
     def __init__(self, before: int, first: int, batch: EncodedBatch, last: int) -> None:
-        self.before = before
-        self.first = first
-        self.batch = batch
-        self.last = last
+        self.before: int = before
+        self.first: int = first
+        self.batch: EncodedBatch = batch
+        self.last: int = last
 
 
 class LoopFeeds:
@@ -135,8 +135,8 @@ class LoopFeeds:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.event_loop = EventLoop()
-        self.horizon = 0
+        self.event_loop: EventLoop = EventLoop()
+        self.horizon: int = 0
         """The sequence up to which every subscriber is marked."""
         self.places: dict[Marked, frozenset[str]] = {}
         self._feeds: dict[str, Feed] = {}

@@ -20,6 +20,7 @@ from .backends.memory import MemoryBackend
 from .failure import BackendFailure
 from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
+from .log.history import History
 from .log.reader import LogReader
 from .publication import Publication, check_topic, confirmation
 from .replay import OnGap, Start
@@ -64,7 +65,7 @@ class Hub:
         if not isinstance(backend, Backend):
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
-        self.history = backend.history
+        self.history: History = backend.history
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)

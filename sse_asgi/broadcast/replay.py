@@ -82,9 +82,9 @@ class Replay:
         self._wake = wake
         self.epoch: str | None = None if position is None else position.epoch
         """The life of the log in which the cursor stands."""
-        self.has_begun = False
-        self.has_ended = False
-        self.is_asking = False
+        self.has_begun: bool = False
+        self.has_ended: bool = False
+        self.is_asking: bool = False
         """Whether a page is on its way."""
         self.page: list[Entry] = []
         """Older entries, of every topic."""

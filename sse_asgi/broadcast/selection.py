@@ -33,7 +33,7 @@ class Selection:
         keep_latest: Key | None,
         context: Context,
     ) -> None:
-        self.topics = topics
+        self.topics: frozenset[str] = topics
         self._filter = filter
         self._key = keep_latest
         self._context = context

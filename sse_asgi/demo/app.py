@@ -31,8 +31,8 @@ class Demo:
     """
 
     def __init__(self) -> None:
-        self.broadcast = Broadcast()
-        self.streams = Scissors(self.broadcast.follow)
+        self.broadcast: Broadcast = Broadcast()
+        self.streams: Scissors = Scissors(self.broadcast.follow)
         self._pages = {
             "/": ("text/html; charset=utf-8", render(broadcast=Broadcast, hello=hello)),
             "/favicon.ico": ("image/svg+xml", FAVICON.encode()),

@@ -15,4 +15,4 @@ async def ticks(connection: Connection) -> AsyncIterator[str]:
         await anyio.sleep(1)
 
 
-app = EventSourceApp(ticks)
+app: EventSourceApp = EventSourceApp(ticks)

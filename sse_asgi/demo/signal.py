@@ -14,11 +14,12 @@ __all__ = ["Broadcast"]
 class Broadcast:
     """One signal for all pages; each page also gets the events that it missed."""
 
-    period, linger = 0.1, 30.0  # seconds
+    period: float = 0.1  # seconds
+    linger: float = 30.0
 
     def __init__(self) -> None:
-        self.hub = Hub(MemoryBackend(max_events=600))
-        self.waves = Waves()
+        self.hub: Hub = Hub(MemoryBackend(max_events=600))
+        self.waves: Waves = Waves()
 
     def follow(self, connection: Connection) -> Subscription:
         """Replay the events that this client missed, then follow live."""

@@ -61,12 +61,12 @@ class Exchange:
             )
         else:
             self._connection = HTTPConnection(host, parts.port, timeout=timeout)
-        self.began = time.monotonic()
+        self.began: float = time.monotonic()
         self._connection.connect()
         # The connection forgets its socket when the response is to end with it.
         self._socket = self._connection.sock
         self._response: HTTPResponse | None = None
-        self.is_cut = False
+        self.is_cut: bool = False
         """The connection ended before the response did."""
         try:
             self._send(parts._replace(scheme="", netloc="").geturl(), list(headers))

@@ -34,7 +34,7 @@ class EventLoop:
 
     def __init__(self) -> None:
         native: Any = current_token().native_token
-        self.on_asyncio = hasattr(native, "call_soon_threadsafe")
+        self.on_asyncio: bool = hasattr(native, "call_soon_threadsafe")
         self._native = weakref.ref(native)
         self._running_here: Callable[[], Any] = _native_loop
         if self.on_asyncio:

@@ -16,7 +16,7 @@ __all__ = ["Deliverable", "Pump"]
 _DELIVERIES_PER_TURN: Final = 1024
 """Deliveries of one task before the event loop gets a turn: a server's send need not ever wait."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class Deliverable(Protocol):

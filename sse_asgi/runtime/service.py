@@ -28,7 +28,7 @@ _POLL: Final = 0.25
 
 T = TypeVar("T")
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class ServiceStopped(Exception):

@@ -90,7 +90,7 @@ class Worker:
         self._calls = _Calls(current_token())
         context = copy_context()
         context.run(_leave_event_loop)
-        self.thread = threading.Thread(
+        self.thread: threading.Thread = threading.Thread(
             target=context.run, args=(self._run,), name=_THREAD_NAME, daemon=True
         )
 

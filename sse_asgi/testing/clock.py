@@ -30,7 +30,7 @@ class VirtualClock(Clock):
     :param start: what :meth:`now` begins with, in seconds
     """
 
-    resolution = 0.0
+    resolution: float = 0.0
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = float(start)

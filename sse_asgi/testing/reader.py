@@ -31,17 +31,17 @@ class EventReader:
     ) -> None:
         self.error: Exception | None = None
         """Why nothing can be decoded any more."""
-        self.count = 0
+        self.count: int = 0
         """Events that were taken."""
         self.chunks: deque[bytes] = deque()
-        self.size = 0
+        self.size: int = 0
         """Bytes in all, kept or not."""
         self.comments: deque[str] = deque(maxlen=KEPT_COMMENTS)
         self.new_comments: deque[str] = deque(maxlen=KEPT_COMMENTS)
         """Comments that nobody has waited for yet."""
         self.last: MessageEvent | None = None
         """The event that was taken last."""
-        self.rest = b""
+        self.rest: bytes = b""
         """The last bytes that are not part of a complete block."""
         self._kept = 0
         self._decode = EventDecoder(

@@ -10,7 +10,7 @@ try:
     from ..starlette.native import refuse
     from .events import EventTypes
     from .response import EventSource, EventSourceResponse
-except ModuleNotFoundError as exc:
-    raise missing("fastapi", exc) from exc
+except ModuleNotFoundError as _exc:
+    raise missing("fastapi", _exc) from _exc
 
 __all__ = ["EventSource", "EventSourceResponse", "EventTypes", "refuse"]

@@ -36,8 +36,8 @@ class EventTypes:
     """
 
     def __init__(self, types: Any, *, discriminator: str | None = None) -> None:
-        self.members = tuple(_members(types))
-        self.discriminator = discriminator or _discriminator(types)
+        self.members: tuple[type, ...] = tuple(_members(types))
+        self.discriminator: str | None = discriminator or _discriminator(types)
         if self.discriminator is not None:
             for member in self.members:
                 _check_names(member, self.discriminator)

@@ -78,9 +78,9 @@ class EventSource:
     """
 
     def __init__(self, request: Request) -> None:
-        self.connection = Connection(request.scope)
+        self.connection: Connection = Connection(request.scope)
         """The request as this library sees it."""
-        self.disconnected = Notice()
+        self.disconnected: Notice = Notice()
         """The notice that the client has left; the content is cancelled at the same time."""
 
     @classmethod

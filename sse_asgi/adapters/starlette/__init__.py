@@ -19,8 +19,8 @@ try:
         SyncContentStream,
     )
     from .status import AppStatus
-except ModuleNotFoundError as exc:
-    raise missing("starlette", exc) from exc
+except ModuleNotFoundError as _exc:
+    raise missing("starlette", _exc) from _exc
 
 __all__ = [
     "AppStatus",

@@ -51,9 +51,9 @@ class EventResponse(Response):
                 **options,
             }
             self._options = StreamOptions(**given)
-        self.status_code = self._options.status
+        self.status_code: int = self._options.status
         self.background = background
-        self.raw_headers = list(self._options.head)
+        self.raw_headers: list[tuple[bytes, bytes]] = list(self._options.head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)

@@ -73,7 +73,7 @@ class EventSourceResponse(Response):
     :raises ValueError: a parameter has an impossible value
     """
 
-    media_type = "text/event-stream"
+    media_type: str = "text/event-stream"
     DEFAULT_PING_INTERVAL: ClassVar[float] = 15
     DEFAULT_SEPARATOR: ClassVar[str] = "\r\n"
     DEFAULT_CLEANUP_TIMEOUT: ClassVar[float] = 30.0
@@ -113,7 +113,7 @@ class EventSourceResponse(Response):
         if media_type is not None:
             self.media_type = media_type
         self.background = background
-        self.sep = sep or self.DEFAULT_SEPARATOR
+        self.sep: str = sep or self.DEFAULT_SEPARATOR
         self.ping_interval = self.DEFAULT_PING_INTERVAL if ping is None else ping
         self.ping_message_factory = ping_message_factory
         self.data_sender_callable = data_sender_callable

@@ -23,7 +23,7 @@ class Status:
     """
 
     def __init__(self) -> None:
-        self.enable_automatic_graceful_drain = True
+        self.enable_automatic_graceful_drain: bool = True
         """Whether streams end when their server stops, and not only by :attr:`should_exit`."""
         self.original_handler: Callable[..., Any] | None = None
         self._flag = False
@@ -106,5 +106,5 @@ class ExitListener:
             self._told.set()
 
 
-AppStatus = Status()
+AppStatus: Status = Status()
 """The one that programs import. sse-starlette has a class of this name, used as an object."""

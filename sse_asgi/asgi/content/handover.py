@@ -51,9 +51,9 @@ class Handover:
         self._room = threading.Event()
         self._arrival: anyio.Event | None = None
         self._waiting = False
-        self.is_closed = False
+        self.is_closed: bool = False
         """Nobody takes the blocks any more."""
-        self.is_ended = False
+        self.is_ended: bool = False
         """The thread puts no more."""
 
     # -- in the thread -----------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from .handover import Handover
 
 __all__ = ["ThreadedIterator"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 _BLOCKED: Final = 0.1
 """Seconds after which an iterable is closed although its thread still waits for an item."""

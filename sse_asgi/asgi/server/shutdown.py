@@ -16,8 +16,9 @@ from _thread import start_new_thread
 from collections.abc import Callable, Sized
 from typing import Final
 
+from ...runtime.clock import Clock
 from ...runtime.eventloop import EventLoop
-from ...runtime.timers import NEVER, Clock, TimerQueue
+from ...runtime.timers import NEVER, TimerQueue
 from .signals import SignalChain, default_action
 from .stop_flag import Servers
 
@@ -70,7 +71,7 @@ class ShutdownWatch:
         self._notice = _Notice()
         self._default_action: DefaultAction | None = None
         self._holds = 0
-        self.is_open = False
+        self.is_open: bool = False
         """Whether it watches."""
 
     @property
@@ -101,7 +102,7 @@ class ShutdownWatch:
 
     def close_after_last(self) -> None:
         """Close at once if a handler of asyncio's runner must be put back before its run ends."""
-        if not self._holds and self._signals.stands_before_runner:
+        if self._signals.stands_before_runner and not self._holds:
             self.close()
 
     def hold(self) -> None:
@@ -186,7 +187,7 @@ class DefaultAction:
     def __init__(self, number: int, since: float) -> None:
         self.number = number
         self.since = since
-        self.is_over = False
+        self.is_over: bool = False
         """Whether it was taken."""
 
     def is_due(self, now: float, streams: Sized, servers: Servers) -> bool:

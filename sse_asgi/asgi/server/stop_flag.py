@@ -28,7 +28,7 @@ _DEPTH: Final = 4
 
 _SHARE: Final = 200
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class ServerState:
@@ -74,7 +74,7 @@ class Servers:
         self._heard: list[ServerState] = []
         self._search_at = 0.0
         self.known: list[ServerState] = []
-        self.may_have_changed = False
+        self.may_have_changed: bool = False
         """Whether a stream was opened since the last search."""
 
     def search(self) -> None:

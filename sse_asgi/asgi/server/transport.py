@@ -35,7 +35,7 @@ _MOST_OBJECTS: Final = 256
 _STOP_AT: Final = frozenset({"asyncio", "trio", "anyio", "logging", "threading", "builtins"})
 """Packages whose objects lead everywhere, and to no server."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 def abort_connection(send: object, receive: object = None, scope: Any = None) -> bool:

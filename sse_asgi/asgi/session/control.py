@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 
 from ...runtime.context import in_context, own_context
 from ...runtime.eventloop import is_cancellation, this_task
-from ...runtime.tasks import Main
+from ...runtime.tasks import Main, TaskPair
 from ..connection import request_name
 from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
 from .state import ClientGone
-from .writer import ResponseWriter
+from .writer import DENIAL, HTTP, ResponseWriter
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MayStop", "StreamControl"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 MayStop: TypeAlias = Callable[[CloseReason], bool]
 
@@ -72,28 +72,27 @@ class StreamControl:
         owner: object = None,
         may_stop: MayStop | None = None,
     ) -> None:
-        self.owner = owner
-        self.loop = loop
-        self.options = options
-        self.connection = connection
-        self.receive = receive
-        websocket = connection.scope["type"] == "websocket"
+        self.owner: object = owner
+        self.loop: LoopState = loop
+        self.options: StreamOptions = options
+        self.connection: Connection = connection
+        self.receive: Receive = receive
         headers, compressor = negotiate(options, connection)
-        self.writer = ResponseWriter(
+        self.writer: ResponseWriter = ResponseWriter(
             send,
             loop.clock.now,
             status=options.status,
             headers=headers,
-            prefix="websocket.http.response" if websocket else "http.response",
+            kinds=HTTP if connection.scope["type"] == "http" else DENIAL,
             compressor=compressor,
         )
-        self.outcome = Outcome()
-        self.tasks = loop.new_tasks()
+        self.outcome: Outcome = Outcome()
+        self.tasks: TaskPair = loop.new_tasks()
         self.deadlines: Deadlines | None = None
         """None until the timers look after the stream, and when it is closed."""
-        self.began = self.writer.since
+        self.began: float = self.writer.since
         """When the request came."""
-        self.is_closing_content = False
+        self.is_closing_content: bool = False
         """The content's clean-up runs, so that nothing but its own timeout interrupts it."""
         self.listen: Main | None = None
         """Waits for the client to leave: started when the session's own task cannot do it."""
@@ -186,9 +185,14 @@ class StreamControl:
 
     def summary(self) -> StreamSummary:
         """Return how the stream ended."""
-        seconds = self.loop.clock.now() - self.began
-        writer = self.writer
-        return self.outcome.summary(events=writer.events, size=writer.bytes, seconds=seconds)
+        writer, first_at = self.writer, self.writer.first_at
+        return self.outcome.summary(
+            events=writer.events,
+            size=writer.bytes,
+            seconds=self.loop.clock.now() - self.began,
+            first_event=None if first_at is None else first_at - self.began,
+            connection=self.connection,
+        )
 
     @property
     def is_interrupted(self) -> bool:

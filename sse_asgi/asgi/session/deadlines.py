@@ -100,9 +100,9 @@ class Deadlines:
             self._lifetime_at = began + options.max_lifetime * random.uniform(0.8, 1.0)
         self._stop_at = NEVER
         self._abort_at = NEVER
-        self.cleanup_until = NEVER
+        self.cleanup_until: float = NEVER
         """When the clean-up of the content, if it runs, has had its time."""
-        self.interrupted_at = NEVER
+        self.interrupted_at: float = NEVER
         """When the content was interrupted."""
 
     # -- what has happened -------------------------------------------------------------------------

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DISCONNECTS", "Inbox", "client_left", "shared_receive"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 DISCONNECTS: Final = ("http.disconnect", "websocket.disconnect")
 

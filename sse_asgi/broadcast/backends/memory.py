@@ -41,7 +41,9 @@ class MemoryBackend:
         max_age: float | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self.history = History(max_events=max_events, max_bytes=max_bytes, max_age=max_age, now=now)
+        self.history: History = History(
+            max_events=max_events, max_bytes=max_bytes, max_age=max_age, now=now
+        )
         self._now = now
         self._begin()
 

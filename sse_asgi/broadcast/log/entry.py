@@ -70,18 +70,18 @@ class Entry:
         first: bool = False,
         last: bool = False,
     ) -> None:
-        self.position = position
+        self.position: Position = position
         """Where the entry stands in the log."""
-        self.sequence = position.sequence
-        self.topic = topic
-        self.is_first = first
+        self.sequence: int = position.sequence
+        self.topic: str = topic
+        self.is_first: bool = first
         """Whether the topic begins with the entry, so that no other may begin it."""
-        self.is_last = last
+        self.is_last: bool = last
         """Whether the topic ends with the entry, so that none may follow."""
         # An isolated block stays one.
-        self.block = type(block)(b"id: %b\n%b" % (str(position).encode(), block))
+        self.block: bytes = type(block)(b"id: %b\n%b" % (str(position).encode(), block))
         """The complete block, as it is sent."""
-        self.arrived = 0.0
+        self.arrived: float = 0.0
         """When the entry came into this process's memory, in seconds of the history's clock."""
         self._event: MessageEvent | None = None
 

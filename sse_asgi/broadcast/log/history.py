@@ -61,23 +61,23 @@ class History:
             checks.integer("max_bytes", max_bytes, least=1),
             checks.optional_seconds("max_age", max_age, none="no limit"),
         )
-        self.lock = HandlerSafeLock()
+        self.lock: HandlerSafeLock = HandlerSafeLock()
         self.complete = complete
         self.epoch: str | None = None
         """The life of the log; None until the backend has reached it."""
         self.stretch: str | None = None
         """The epoch of new positions. A life may have several stretches, one after the other."""
         self._ends: Mapping[str, int] = {}
-        self.floor = 0
+        self.floor: int = 0
         """Every entry after this sequence is here."""
-        self.tip = 0
+        self.tip: int = 0
         """The sequence of the newest entry there ever was."""
         self.failure: Exception | None = None
         """The exception that ended the backend, until it begins again."""
-        self.topics = TopicIndex()
-        self.lifetimes = Lifetimes()
+        self.topics: TopicIndex = TopicIndex()
+        self.lifetimes: Lifetimes = Lifetimes()
         """The topics that were begun or have ended."""
-        self.bytes = 0
+        self.bytes: int = 0
         """The encoded size of the entries."""
         self._entries: deque[Entry] = deque()
         self._views: set[View] = set()

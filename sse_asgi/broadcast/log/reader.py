@@ -23,7 +23,7 @@ _READS: Final = 8
 _PAUSE: Final = 1.0
 """Seconds before a page whose reading failed is answered with a gap."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class PageWaiter(Protocol):
@@ -45,11 +45,11 @@ class LogReader:
 
     def __init__(self, backend: Backend, encode: Callable[[object], bytes]) -> None:
         self.history: History = backend.history
-        self.backfill = Backfill(backend)
+        self.backfill: Backfill = Backfill(backend)
         self.encode = encode
-        self.gaps = 0
+        self.gaps: int = 0
         """How often a subscriber was told of a gap."""
-        self.lost = 0
+        self.lost: int = 0
         """How many events these gaps hid, as far as that was known."""
 
     def count_gap(self, lost: int | None) -> None:

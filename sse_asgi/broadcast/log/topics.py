@@ -35,12 +35,12 @@ class Topic:
     def __init__(self, trimmed: int) -> None:
         self._entries: list[Any] = []
         self._start = 0  # the places before it are empty, and are cut off now and then
-        self.trimmed = trimmed
+        self.trimmed: int = trimmed
         """The highest sequence that may have been trimmed off this topic."""
-        self.total = 0
+        self.total: int = 0
         """How many entries the topic has had while this process knows it."""
         self.followers: list[Follower] = []
-        self.has_ended = False
+        self.has_ended: bool = False
         """Whether its last entry came into this process's memory."""
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -40,22 +40,22 @@ class Exchange:
         on_send: SendHook | None = None,
         on_receive: ReceiveHook | None = None,
     ) -> None:
-        self.scope = request.scope(profile)
-        self.response = ClientResponse(
+        self.scope: dict[str, Any] = request.scope(profile)
+        self.response: ClientResponse = ClientResponse(
             deliver,
             window=window,
             head_waits=profile.head_waits_for_body,
             has_body=request.method != "HEAD",
         )
-        self.hooks = Hooks(on_send, on_receive)
-        self.disconnected = False
+        self.hooks: Hooks = Hooks(on_send, on_receive)
+        self.disconnected: bool = False
         self.violation: ASGIViolation | None = None
         self._incoming = Incoming(request)
         self._profile = profile
         self._rules = ResponseRules(self.scope, strict=strict)
         self._change = Change()
         self._sending = self._held_up = 0
-        self.task = AppTask(lambda: self._run(app), self.notify)
+        self.task: AppTask = AppTask(lambda: self._run(app), self.notify)
 
     async def _run(self, app: ASGIApp) -> None:
         await app(self.scope, self.receive, self.send)

@@ -26,7 +26,7 @@ class Hooks:
         self._on_receive = on_receive
         self._receives = 0
         self._broken: Exception | None = None
-        self.sends = 0
+        self.sends: int = 0
         """Calls of ``send``."""
         self.injected: list[BaseException] = []
         """The exceptions that ``send`` and ``receive`` raised on the test's behalf."""

@@ -19,7 +19,7 @@ class Incoming:
         self._body = deque(request.body)
         self._is_websocket = request.scope_type == "websocket"
         self._is_handshaken = False
-        self.is_told = False
+        self.is_told: bool = False
         """Whether the app was told of the disconnect."""
 
     def next(self, *, disconnected: bool) -> Message | None:

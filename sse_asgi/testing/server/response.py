@@ -44,12 +44,12 @@ class ClientResponse:
         self._head_waits = head_waits
         self._has_body = has_body
         self.status: int | None = None
-        self.headers = ResponseHeaders()
-        self.has_head = False
+        self.headers: ResponseHeaders = ResponseHeaders()
+        self.has_head: bool = False
         """The client has status and headers."""
-        self.complete = False
+        self.complete: bool = False
         """The client has the end of the body."""
-        self.window = Window(window, self._hand_over)
+        self.window: Window = Window(window, self._hand_over)
 
     def accept(self, kind: str, message: Mapping[str, Any]) -> None:
         """Send a message of the app on its way to the client."""

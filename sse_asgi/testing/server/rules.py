@@ -44,12 +44,12 @@ class ResponseRules:
         self._extensions: Collection[str] = scope.get("extensions") or ()
         self._has_body = scope.get("method") != "HEAD"
         self._multiplexed = scope["http_version"] in ("2", "3")
-        self.strict = strict
+        self.strict: bool = strict
         self._length: int | None = None
         self._sent = 0
         self._has_trailers = self._awaits_trailers = False
-        self.started = False
-        self.complete = False
+        self.started: bool = False
+        self.complete: bool = False
 
     def kind(self, message: Mapping[str, Any]) -> str:
         """Return ``"start"``, ``"body"``, or the type of a message that is neither."""

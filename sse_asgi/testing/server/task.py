@@ -34,7 +34,7 @@ class AppTask:
     def __init__(self, main: Main, on_done: Callable[[], object]) -> None:
         self.error: BaseException | None = None
         """What the app raised."""
-        self.cancelled = False
+        self.cancelled: bool = False
         """The app ended with its cancellation."""
         self._on_done = on_done
         self._done = anyio.Event()

@@ -30,7 +30,7 @@ class Run:
         self._flush = zlib.Z_SYNC_FLUSH
         self._size = 0
         self.pieces: dict[int, Piece] = {}
-        self.end = 0
+        self.end: int = 0
         """The number of the last block."""
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 try:
     import coredis  # noqa: F401
-except ModuleNotFoundError as exc:
+except ModuleNotFoundError as _exc:
     raise ModuleNotFoundError(
-        'coredis is not installed: pip install "sse-asgi[redis]"', name=exc.name
-    ) from exc
+        'coredis is not installed: pip install "sse-asgi[redis]"', name=_exc.name
+    ) from _exc
 
 from .backend import RedisBackend
 

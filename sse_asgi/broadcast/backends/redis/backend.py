@@ -114,7 +114,9 @@ class RedisBackend:
             sentinel_credentials=sentinels,
         )
         self._memory = memory_events, memory_bytes
-        self.history = History(max_events=memory_events, max_bytes=memory_bytes, complete=False)
+        self.history: History = History(
+            max_events=memory_events, max_bytes=memory_bytes, complete=False
+        )
         self._is_read = False
         self._begin()
 

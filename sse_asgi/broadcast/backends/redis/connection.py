@@ -118,9 +118,9 @@ class RedisConnection:
         self._sent: set[bytes] = set()
         self.run_id = ""
         """The server process: each start of a server has another one. Empty if it is not known."""
-        self.trimming = anyio.Lock()
+        self.trimming: anyio.Lock = anyio.Lock()
         """Held by the task that makes room for the others."""
-        self.closed = anyio.Event()
+        self.closed: anyio.Event = anyio.Event()
         """Set once the connection is gone."""
 
     @classmethod

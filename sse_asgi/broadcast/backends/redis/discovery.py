@@ -19,7 +19,7 @@ __all__ = ["PrimaryFinder"]
 
 _RUN_ID: Final = re.compile(rb"run_id:([0-9a-f]{8})")
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class PrimaryFinder:

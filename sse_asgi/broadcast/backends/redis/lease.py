@@ -15,7 +15,7 @@ __all__ = ["Backoff", "Lease", "Outages"]
 _SHORTEST: Final = 0.02
 _LONGEST: Final = 1.0
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class Backoff:

@@ -21,7 +21,7 @@ __all__ = ["Newest", "RedisLog", "State"]
 
 T = TypeVar("T")
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 _TOKEN_MS: Final = 120_000
 _CHUNK: Final = 256
@@ -71,8 +71,8 @@ class RedisLog:
         checks.text("name", name)
         if not name or not name.isprintable() or "{" in name or "}" in name:
             raise ValueError(f"name must be printable text without braces, not {name!r}")
-        self.key = f"{{{name}}}"
-        self.pace = Pace()
+        self.key: str = f"{{{name}}}"
+        self.pace: Pace = Pace()
         self._keys = (self.key.encode(),)
         # Tokens are never empty, so that no token has the key of the marks.
         self._marks_key = self._keys[0] + b":"

@@ -21,9 +21,9 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.bytes = _MOST_BYTES
+        self.bytes: int = _MOST_BYTES
         """Bytes of encoded events to ask for. One entry may be larger."""
-        self.wait = 0.0
+        self.wait: float = 0.0
         """Seconds that the answer may take beyond the usual silence."""
         self._typical = 1.0
 

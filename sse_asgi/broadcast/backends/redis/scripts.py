@@ -17,8 +17,8 @@ class Script:
     """A Lua script, and the digest by which the server remembers it."""
 
     def __init__(self, source: str) -> None:
-        self.source = source.encode()
-        self.digest = sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        self.source: bytes = source.encode()
+        self.digest: bytes = sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
 
 # ARGV: proposed stretch, run, topic, block, token, the name of the block's field, entries to keep,

@@ -35,7 +35,7 @@ class WatchedStream(ByteStream):
         self._patience = patience
         self._waiting = 0
         self._due = 0.0
-        self.is_silent = False
+        self.is_silent: bool = False
         """Whether the stream was closed for its silence."""
 
     def expect(self, wait: float = 0, size: int = 0) -> None:
