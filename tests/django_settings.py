@@ -7,8 +7,8 @@ __all__ = ["configure_django"]
 
 def configure_django() -> None:
     """Configure Django, once for all tests of the process."""
-    import django  # type: ignore[import-untyped]
-    from django.conf import settings  # type: ignore[import-untyped]
+    import django
+    from django.conf import settings
 
     if not settings.configured:
         settings.configure(

@@ -15,10 +15,10 @@ from .body import EventBody
 from .extra import missing
 
 try:
-    from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
-    from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
-    from django.db import connections  # type: ignore[import-untyped]
-    from django.http import (  # type: ignore[import-untyped]
+    from django.core.handlers.asgi import ASGIRequest
+    from django.core.serializers.json import DjangoJSONEncoder
+    from django.db import connections
+    from django.http import (
         HttpRequest,
         HttpResponse,
         StreamingHttpResponse,
