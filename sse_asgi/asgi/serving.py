@@ -90,7 +90,7 @@ async def discard(make: ContentMaker, options: StreamOptions, connection: Connec
     content = make.take() if isinstance(make, Given) else None
     if not unclosed(content, content):
         return
-    options = options.derived(on_close=None, on_error=None, compression=None)
+    options = options.derived(on_open=None, on_close=None, on_error=None, compression=None)
     loop = LoopState.current()
     control = StreamControl(options, connection, _receive_disconnect, _send_nothing, loop)
     control.writer.close()

@@ -65,10 +65,11 @@ async def write_events(
                 return False
             events += count
             if events >= look:
+                since = writer.note_events()
                 if is_cancelled():
                     return False
-                look = events + (EVENTS_PER_LOOK if writer.since - looked_at < MOMENT else 1)
-                looked_at = writer.since
+                look = events + (EVENTS_PER_LOOK if since - looked_at < MOMENT else 1)
+                looked_at = since
                 if events >= turn:
                     await checkpoint()
                     turn = events + EVENTS_PER_TURN

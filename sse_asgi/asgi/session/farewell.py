@@ -1,4 +1,4 @@
-"""The last words of a stream: the block before the final body, and the call of ``on_close``."""
+"""The last words of a stream: the block before the final body."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import logging
 from inspect import isawaitable
 from typing import Final
 
-import anyio
-
 from ...errors import Refusal
 from ...wire import Encoder, ServerSentEvent
 from ..connection import Connection, request_name
 from ..options import StreamOptions
-from ..outcome import CloseReason, Outcome, StreamSummary
+from ..outcome import CloseReason, Outcome
 from ..reconnect import random_retry
 from .state import ClientGone
 from .writer import ResponseWriter
 
-__all__ = ["report", "retry_block", "take_leave"]
+__all__ = ["retry_block", "take_leave"]
 
 logger: Final = logging.getLogger("sse_asgi")
 
@@ -98,16 +96,3 @@ async def _error_block(options: StreamOptions, outcome: Outcome, connection: Con
         "%s: the content failed after its first event", request_name(connection), exc_info=error
     )
     return block
-
-
-async def report(options: StreamOptions, summary: StreamSummary, connection: Connection) -> None:
-    """Tell ``on_close`` how the stream ended."""
-    if options.on_close is None:
-        return
-    try:
-        result = options.on_close(summary)
-        if isawaitable(result):
-            with anyio.move_on_after(options.cleanup_timeout, shield=True):
-                await result
-    except Exception:
-        logger.exception("%s: on_close failed", request_name(connection))

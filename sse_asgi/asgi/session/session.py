@@ -25,7 +25,8 @@ from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
 from .events import write_events
-from .farewell import report, take_leave
+from .farewell import take_leave
+from .hooks import tell_close, tell_open
 from .inbox import client_left
 from .state import ClientGone
 
@@ -57,6 +58,8 @@ class Session:
         outcome, tasks = control.outcome, control.tasks
         control.loop.watch(control)  # before anything is sent: the signal may come any time
         try:
+            if control.options.on_open is not None:
+                await tell_open(control.options, control.connection)
             await tasks.run(self._run_content)
             if self._items is not None and not control.is_interrupted:
                 await tasks.run(self._conclude)
@@ -73,7 +76,7 @@ class Session:
         finally:
             control.close()
             if control.options.on_close is not None:
-                await report(control.options, control.summary(), control.connection)
+                await tell_close(control.options, control.summary(), control.connection)
         error = outcome.unhandled
         if error is not None:
             raise error

@@ -54,6 +54,7 @@ class ResponseWriter:
         "busy",
         "bytes",
         "events",
+        "first_at",
         "is_torn",
         "kind",
         "limit",
@@ -94,6 +95,8 @@ class ResponseWriter:
         self.since: float = now()
         """When the last message was given to ``send``: the client's silence counts from here."""
         self.events: int = 0
+        self.first_at: float | None = None
+        """When the first event was given to ``send``."""
         self.bytes: int = 0
         """Bytes of body that were sent, as they are on the wire."""
 
@@ -126,8 +129,16 @@ class ResponseWriter:
         """
         if not await self.write(batch.body, first=first, isolated=batch.isolated):
             return False
+        if not self.events:
+            self.first_at = self.since
         self.events += batch.events
         return self.state < _HALTED
+
+    def note_events(self) -> float:
+        """Note that events were sent, perhaps the first; return when the last message was given."""
+        if self.first_at is None:
+            self.first_at = self.since
+        return self.since
 
     async def write(
         self, body: bytes, *, first: bytes = b"", isolated: bool = False, last: bool = False
