@@ -25,6 +25,7 @@ PAGES = {
     for path in (
         ROOT / "README.md",
         ROOT / "examples" / "README.md",
+        ROOT / "examples" / "deployment" / "README.md",
         *sorted((ROOT / "examples" / "guide").glob("*.md")),
     )
 }
