@@ -22,6 +22,7 @@ from ..wire import Encoder
 from .backends.memory import MemoryBackend
 from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
+from .log.entry import Position
 from .log.history import History
 from .log.reader import LogReader
 from .publication import Publication, check_topic
@@ -91,10 +92,10 @@ class Hub:
         """
         publication = self._publication(topic, event, token)
         if isinstance(self.backend, ReadyBackend):
-            return str(self.backend.publish_nowait(*publication))
+            return self._published(self.backend.publish_nowait(*publication))
         with _confirmation(publication):
             publish = partial(self.backend.publish, *publication)
-            return str(await self._service.call(publish, _CALL_TIMEOUT))
+            return self._published(await self._service.call(publish, _CALL_TIMEOUT))
 
     def publish_sync(
         self, topic: str, event: object, *, token: str | None = None, timeout: float = 30.0
@@ -110,10 +111,10 @@ class Hub:
         """
         publication = self._publication(topic, event, token)
         if isinstance(self.backend, ReadyBackend):
-            return str(self.backend.publish_nowait(*publication))
+            return self._published(self.backend.publish_nowait(*publication))
         with _confirmation(publication):
             publish = partial(self.backend.publish, *publication)
-            return str(self._service.call_from_thread(publish, timeout))
+            return self._published(self._service.call_from_thread(publish, timeout))
 
     publish_threadsafe = publish_sync
     """The former name of :meth:`publish_sync`."""
@@ -124,6 +125,12 @@ class Hub:
             # A caller that gets no answer repeats the call with the token.
             return publication._replace(token=token_hex(16))
         return publication
+
+    def _published(self, position: Position) -> str:
+        """Count an event that the log has, and return its ID."""
+        # No lock: on a Python without the GIL, two threads may count one event.
+        self._reader.published += 1
+        return str(position)
 
     # -- subscribing -------------------------------------------------------------------------------
 
