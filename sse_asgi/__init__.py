@@ -15,7 +15,15 @@ from .asgi import (
     done,
     drain,
 )
-from .errors import EventTooLarge, PublishError, Refusal, SendTimeout, SSEError
+from .errors import (
+    EventTooLarge,
+    PublishError,
+    Refusal,
+    SendTimeout,
+    SSEError,
+    TopicEnded,
+    TopicExists,
+)
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
 
 __all__ = [
@@ -36,6 +44,8 @@ __all__ = [
     "ServerSentEvent",
     "StreamOptions",
     "StreamSummary",
+    "TopicEnded",
+    "TopicExists",
     "busy",
     "done",
     "drain",
