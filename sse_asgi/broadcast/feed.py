@@ -265,4 +265,5 @@ class LoopFeeds:
     @property
     def subscribers(self) -> list[Marked]:
         """The places of all subscribers that have not been dropped."""
-        return [place for place in self.places if place not in self._deserted]
+        with self.history.lock:  # another thread may ask
+            return [place for place in self.places if place not in self._deserted]

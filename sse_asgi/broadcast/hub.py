@@ -20,6 +20,7 @@ from .backends.memory import MemoryBackend
 from .failure import BackendFailure
 from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
+from .log.entry import Position
 from .log.history import History
 from .log.reader import LogReader
 from .publication import Publication, check_topic, confirmation
@@ -103,10 +104,10 @@ class Hub:
         """
         publication = self._publication(topic, event, token, first, last)
         if isinstance(self.backend, ReadyBackend):
-            return str(publication.append_with(self.backend.publish_nowait)())
+            return self._published(publication.append_with(self.backend.publish_nowait)())
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
-            return str(await self._service.call(publish, _CALL_TIMEOUT))
+            return self._published(await self._service.call(publish, _CALL_TIMEOUT))
 
     def publish_sync(
         self,
@@ -129,10 +130,10 @@ class Hub:
         """
         publication = self._publication(topic, event, token, first, last)
         if isinstance(self.backend, ReadyBackend):
-            return str(publication.append_with(self.backend.publish_nowait)())
+            return self._published(publication.append_with(self.backend.publish_nowait)())
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
-            return str(self._service.call_from_thread(publish, timeout))
+            return self._published(self._service.call_from_thread(publish, timeout))
 
     publish_threadsafe = publish_sync
     """The former name of :meth:`publish_sync`."""
@@ -147,6 +148,12 @@ class Hub:
             # A caller that gets no answer repeats the call with the token.
             return publication._replace(token=token_hex(16))
         return publication
+
+    def _published(self, position: Position) -> str:
+        """Count an event that the log has, and return its ID."""
+        # No lock: on a Python without the GIL, two threads may count one event.
+        self._reader.published += 1
+        return str(position)
 
     # -- subscribing -------------------------------------------------------------------------------
 
