@@ -1,5 +1,7 @@
 """Server-Sent Events for any ASGI server and any ASGI framework."""
 
+from typing import Final
+
 from .asgi import (
     CORS,
     DONE_ID,
@@ -13,7 +15,15 @@ from .asgi import (
     done,
     drain,
 )
-from .errors import EventTooLarge, PublishError, Refusal, SendTimeout, SSEError
+from .errors import (
+    EventTooLarge,
+    PublishError,
+    Refusal,
+    SendTimeout,
+    SSEError,
+    TopicEnded,
+    TopicExists,
+)
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
 
 __all__ = [
@@ -34,7 +44,11 @@ __all__ = [
     "ServerSentEvent",
     "StreamOptions",
     "StreamSummary",
+    "TopicEnded",
+    "TopicExists",
     "busy",
     "done",
     "drain",
 ]
+
+__version__: Final = "0.2.0"

@@ -4,7 +4,9 @@
     ├── Refusal           raised by your handler or content: answer with this status instead
     ├── EventTooLarge     the peer sent an event beyond the decoder's bound
     ├── SendTimeout       the client did not take a message within ``send_timeout``
-    └── PublishError      a hub's log did not confirm a publication
+    ├── PublishError      a hub's log did not confirm a publication
+    ├── TopicEnded        a hub's topic takes no more events
+    └── TopicExists       a hub's topic has begun already
 
 Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where they are given.
 """
@@ -14,7 +16,15 @@ from __future__ import annotations
 from . import checks
 from .headers import BODILESS, HeaderFields, checked_headers
 
-__all__ = ["EventTooLarge", "PublishError", "Refusal", "SSEError", "SendTimeout"]
+__all__ = [
+    "EventTooLarge",
+    "PublishError",
+    "Refusal",
+    "SSEError",
+    "SendTimeout",
+    "TopicEnded",
+    "TopicExists",
+]
 
 
 class SSEError(Exception):
@@ -76,3 +86,27 @@ class PublishError(SSEError):
     def __init__(self, message: str, token: str) -> None:
         super().__init__(message)
         self.token = token
+
+
+class TopicEnded(SSEError):
+    """The topic has had its last event, so that the log takes no more events of it.
+
+    :param topic: the topic that has ended
+    """
+
+    def __init__(self, topic: str) -> None:
+        name = checks.shorten(topic)
+        super().__init__(f"the topic {name} has ended: publish to a topic of another name")
+        self.topic: str = topic
+
+
+class TopicExists(SSEError):
+    """The topic was begun already, perhaps by another process: exactly one begins it.
+
+    :param topic: the topic that was begun or has ended
+    """
+
+    def __init__(self, topic: str) -> None:
+        name = checks.shorten(topic)
+        super().__init__(f"the topic {name} was begun already: follow it, or choose another name")
+        self.topic: str = topic

@@ -34,6 +34,7 @@ LAYERS = {
     "demo": CORE | {"__init__", "broadcast"},
     "web": CORE | {"__init__", "broadcast"},
     "doctor": CORE | {"__init__"},
+    "otel": CORE | {"__init__", "broadcast"},
     "__main__": CORE | {"__init__", "broadcast", "demo", "doctor"},
 }
 # What they may import beside the standard library. "typing" is for type checkers only; "lazy" is
@@ -58,6 +59,7 @@ PACKAGES = {
     "testing": {"anyio": "", "asgiref": "typing", "trio": "lazy"},
     "testing.httpx": {"anyio": "", "httpx": ""},
     "testing.httpx2": {"anyio": "", "httpx2": ""},
+    "otel": {"opentelemetry": ""},
     "demo": {"anyio": "", "asgiref": "typing", "hypercorn": ""},
     "__main__": {"anyio": "", "hypercorn": "lazy"},
 }
@@ -73,7 +75,7 @@ MUTABLE_CALLS = frozenset(
 FOREIGN = frozenset(
     {"aiohttp", "blacksheep", "daphne", "django", "fastapi", "granian", "httptools", "hypercorn"}
     | {"h11", "h2", "litestar", "pydantic", "quart", "redis", "coredis", "sanic", "sse_starlette"}
-    | {"starlette", "trio", "uvicorn", "uvloop", "asgiref", "orjson", "msgspec"}
+    | {"starlette", "trio", "uvicorn", "uvloop", "asgiref", "orjson", "msgspec", "opentelemetry"}
     | {"backports", "brotli", "brotlicffi", "compression"}
 )
 

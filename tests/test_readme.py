@@ -25,6 +25,7 @@ PAGES = {
     for path in (
         ROOT / "README.md",
         ROOT / "examples" / "README.md",
+        ROOT / "examples" / "deployment" / "README.md",
         *sorted((ROOT / "examples" / "guide").glob("*.md")),
     )
 }
@@ -73,7 +74,8 @@ FIRST_EVENTS = {
     "EventSourceApp(report)": ("/?job=42", '{"percent":50}'),
     "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": ("/", '{"n":0}'),
     "EventSourceApp(prices_in)": ("/", '{"resumed":false,"missed":0}'),
-    "EventSourceApp(everything)": ("/", '{"resumed":true,"missed":0}'),
+    "EventSourceApp(everything)": ("/", POSITION),
+    "EventSourceApp(job_events)": ("/?job=42", POSITION),
     "EventSourceApp(prices, max_lifetime=3600)": ("/", '{"eur":1.08}'),
     "EventSourceApp(quiet, ping_message=ping)": ("/", "hello"),
     'EventSourceApp(ticks, compression="auto")  # EventStream and the adapters take it, too': (
@@ -83,6 +85,12 @@ FIRST_EVENTS = {
     'EventSourceApp(session, compression="auto")': ("/", '{"csrf":"f3a1"}'),
     "EventSourceApp(account, max_lifetime=600)": ("/", '{"user":"ann"}'),
     'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': ("/", '{"n":0}'),
+    "EventSourceApp(prices, on_open=telemetry.on_open, on_close=telemetry.on_close)": (
+        "/",
+        POSITION,
+    ),
+    'OpenTelemetryMiddleware(streams, exclude_spans=["send", "receive"])': ("/", "hello"),
+    "EventSourceApp(headlines, on_open=opened, on_close=closed)": ("/", '{"text":"hello"}'),
     "api": ("/tokens", '{"kind":"token","text":"hello"}'),
     "Litestar([events])": ("/events", '{"hello":"Litestar"}'),
     'Quart("events")': ("/events", '{"hello":"Quart"}'),

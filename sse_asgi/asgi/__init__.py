@@ -1,6 +1,6 @@
 """One connection, on raw ``scope``, ``receive`` and ``send``."""
 
-from ..runtime.timers import Clock
+from ..runtime.clock import Clock
 from .app import EventSourceApp, Handler
 from .connection import Connection, Fields, Notice
 from .content.ready import ReadyContent

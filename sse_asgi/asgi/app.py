@@ -147,6 +147,11 @@ class EventSourceApp:
     def _refuse(self, connection: Connection) -> Content:
         raise self._limits.refusal(self.options)
 
+    @property
+    def open(self) -> int:
+        """The number of streams that are open now, in all event loops of this process."""
+        return self._limits.open
+
     def drain(self) -> None:
         """End every open stream of this application as the server's shutdown does.
 

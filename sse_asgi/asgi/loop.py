@@ -9,10 +9,11 @@ from typing import Final, Protocol
 
 from anyio.lowlevel import RunVar
 
+from ..runtime.clock import Clock, MonotonicClock
 from ..runtime.eventloop import EventLoop, Spawned, TaskFunction, is_cancellation, this_task
 from ..runtime.pump import Pump
 from ..runtime.tasks import AnyioTaskPair, TaskPair
-from ..runtime.timers import Clock, MonotonicClock, TimerQueue
+from ..runtime.timers import TimerQueue
 from ..runtime.workers import Workers
 from .outcome import CloseReason
 from .server.shutdown import ShutdownWatch
@@ -23,7 +24,7 @@ logger: Final = logging.getLogger("sse_asgi")
 
 
 class Stoppable(Protocol):
-    """Something that ends when the server stops: a session, or a stop of one that is waited for."""
+    """Something to end when the server stops: the control of a stream, for example."""
 
     owner: object
 

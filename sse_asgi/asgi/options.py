@@ -9,10 +9,12 @@ from typing import Any, Final, Self, TypeAlias, TypedDict
 from .. import checks
 from ..headers import BODILESS, HeaderFields, Headers, checked_headers
 from ..wire import Compression, Encoder, ServerSentEvent, check_compression, encode_comment
+from .connection import Connection
 from .outcome import StreamSummary
 
 __all__ = ["DEFAULT_HEADERS", "Encode", "StreamKeywords", "StreamOptions", "check_names"]
 
+OnOpen: TypeAlias = Callable[[Connection], Awaitable[None] | None]
 OnClose: TypeAlias = Callable[[StreamSummary], Awaitable[None] | None]
 OnError: TypeAlias = Callable[[Exception], Any]
 Encode: TypeAlias = Callable[[object], bytes]
@@ -47,6 +49,7 @@ class StreamKeywords(TypedDict, total=False):
     separator: str
     serializer: Serializer | None
     compression: Compression | None
+    on_open: OnOpen | None
     on_close: OnClose | None
     on_error: OnError | None
 
@@ -83,7 +86,12 @@ class StreamOptions:
         again, and takes more memory; None: no compression. Do not compress a stream that carries
         both a secret and text that somebody else chooses, unless the event with the secret has
         ``isolate=True``. A ``Content-Encoding`` in ``headers`` turns compression off
-    :param on_close: called once with a :class:`StreamSummary` when the stream has ended
+    :param on_open: called once with the :class:`Connection` before the content is asked for
+        anything. It may be a coroutine function, which has ``cleanup_timeout`` seconds while the
+        content waits. Its exceptions are logged, and the stream goes on. ``on_close`` follows in
+        any case, also for a stream that is refused
+    :param on_close: called once with a :class:`StreamSummary` when the stream has ended. The rules
+        of ``on_open`` hold
     :param on_error: called with the exception that ended the content after its first event; it may
         return a last item to send
     :raises TypeError: an option is of the wrong type
@@ -105,6 +113,7 @@ class StreamOptions:
     separator: str = "\n"
     serializer: Serializer | None = None
     compression: Compression | None = None
+    on_open: OnOpen | None = None
     on_close: OnClose | None = None
     on_error: OnError | None = None
 
@@ -134,7 +143,7 @@ class StreamOptions:
             checks.seconds(name, getattr(self, name))
         checks.optional_milliseconds_range("farewell_retry", self.farewell_retry)
         checks.flag("ping_always", self.ping_always)
-        for name in ("ping_message", "on_close", "on_error"):
+        for name in ("ping_message", "on_open", "on_close", "on_error"):
             checks.optional_function(name, getattr(self, name))
         check_compression(self.compression)
         if self.retry == 0:

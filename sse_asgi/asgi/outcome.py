@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..errors import Refusal
+from .connection import Connection
 
 __all__ = ["CloseReason", "Outcome", "StreamSummary"]
 
@@ -37,6 +38,9 @@ class StreamSummary(NamedTuple):
     :param bytes: how many bytes of body were sent, as they are on the wire, keep-alive included
     :param seconds: how long it lived
     :param error: the exception behind the reason ``ERROR``
+    :param first_event: how many seconds after the request the first event was sent; None: there was
+        no event
+    :param connection: the request that the stream answered
     """
 
     reason: CloseReason
@@ -44,6 +48,8 @@ class StreamSummary(NamedTuple):
     bytes: int
     seconds: float
     error: BaseException | None = None
+    first_event: float | None = None
+    connection: Connection | None = None
 
 
 class Outcome:
@@ -87,8 +93,16 @@ class Outcome:
         """The exception that the application must raise at last."""
         return None if self.is_handled else self.error
 
-    def summary(self, *, events: int, size: int, seconds: float) -> StreamSummary:
+    def summary(
+        self,
+        *,
+        events: int,
+        size: int,
+        seconds: float,
+        first_event: float | None = None,
+        connection: Connection | None = None,
+    ) -> StreamSummary:
         """Return the account for ``on_close``."""
         reason = self.reason or CloseReason.COMPLETED
         error = self.error if reason is CloseReason.ERROR else None
-        return StreamSummary(reason, events, size, seconds, error)
+        return StreamSummary(reason, events, size, seconds, error, first_event, connection)

@@ -24,14 +24,17 @@ from .session.control import MayStop, StreamControl
 from .session.inbox import shared_receive
 from .session.session import ContentMaker, Session
 from .session.state import ClientGone
-from .session.writer import ResponseWriter
+from .session.writer import DENIAL, HTTP, ResponseWriter
 from .types import Message, Receive, Send
 
 __all__ = ["check_scope", "discard", "refuse", "serve", "shared_receive"]
 
 logger: Final = logging.getLogger("sse_asgi")
 
-DENIAL: Final = "websocket.http.response"
+_NO_WEBSOCKET: Final = Refusal(
+    400, "This is an event stream. Open it with EventSource or fetch, not as a WebSocket."
+)
+_DENIAL_EXTENSION: Final = "websocket.http.response"
 
 
 def check_scope(scope: Any) -> None:
@@ -65,11 +68,11 @@ def serve(
     :param may_stop: asked before the stream is stopped for a reason; False: it goes on
     """
     answer: Coroutine[Any, Any, None] | None = None
-    if not _takes_response(connection.scope):
-        answer = _deny(send)
+    if connection.scope["type"] == "websocket":
+        answer = refuse(_NO_WEBSOCKET, connection.scope, send, options.head)
     elif is_done(connection):
         answer = refuse(Refusal(204), connection.scope, send, options.head)
-    elif connection.method.upper() == "HEAD":
+    elif connection.scope.get("method", "GET").upper() == "HEAD":
         answer = _answer_head(options, connection, receive, send)
     if answer is not None:
         return _answer_without(answer, make, options, connection)
@@ -90,7 +93,7 @@ async def discard(make: ContentMaker, options: StreamOptions, connection: Connec
     content = make.take() if isinstance(make, Given) else None
     if not unclosed(content, content):
         return
-    options = options.derived(on_close=None, on_error=None, compression=None)
+    options = options.derived(on_open=None, on_close=None, on_error=None, compression=None)
     loop = LoopState.current()
     control = StreamControl(options, connection, _receive_disconnect, _send_nothing, loop)
     control.writer.close()
@@ -141,16 +144,14 @@ async def refuse(refusal: Refusal, scope: Any, send: Send, headers: Headers) -> 
     if not _takes_response(scope):
         await _deny(send)
         return
-    prefix = DENIAL if scope["type"] == "websocket" else "http.response"
-    response = ResponseWriter(
-        send, monotonic, status=refusal.status, headers=headers, prefix=prefix
-    )
+    kinds = HTTP if scope["type"] == "http" else DENIAL
+    response = ResponseWriter(send, monotonic, status=refusal.status, headers=headers, kinds=kinds)
     with suppress(ClientGone):
         await response.refuse(refusal)
 
 
 def _takes_response(scope: Any) -> bool:
-    return scope["type"] == "http" or DENIAL in (scope.get("extensions") or {})
+    return scope["type"] == "http" or _DENIAL_EXTENSION in (scope.get("extensions") or {})
 
 
 async def _deny(send: Send) -> None:

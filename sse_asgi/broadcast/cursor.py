@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice, takewhile
 
 from .feed import Feed, LoopFeeds
 from .log.entry import Entry
+from .log.lifetimes import Lifetimes
 from .log.topics import merged
 
 __all__ = ["Cursor"]
@@ -30,6 +32,7 @@ class Cursor:
         "feeds",
         "is_restarted",
         "is_stale",
+        "may_end",
         "owner",
         "sent",
         "topics",
@@ -43,6 +46,8 @@ class Cursor:
         """The sequence of the last event that the client was sent."""
         self.is_stale: bool = False
         """Whether the history will soon have forgotten :attr:`sent`."""
+        self.may_end: bool = True
+        """Whether all of its topics may have ended since it was last asked."""
         self.is_restarted: bool = False
         """Whether the history has begun anew, so that no mark is known to be right."""
         self.feeds: LoopFeeds | None = None
@@ -69,9 +74,13 @@ class Cursor:
         self.is_stale = True
         self.wake()
 
+    def note_end(self) -> None:
+        """Take note that one of its topics has ended; a mark for its last entry follows."""
+        self.may_end = True
+
     def restart(self) -> None:
         """Take note that the history has begun anew; wake the subscriber."""
-        self.is_restarted = True
+        self.is_restarted = self.may_end = True
         self.wake()
 
     def settle(self) -> int:
@@ -159,6 +168,17 @@ class Cursor:
         """How many entries of the log, of whatever topic, lie between the place and the horizon."""
         return 0 if self.feeds is None else max(0, self.feeds.horizon - self.at)
 
+    def end(self, lifetimes: Lifetimes) -> int | None:
+        """Return the sequence of the last entry, when no feed has a mark; None: more may come.
+
+        After an end beyond the horizon it is asked again, since that entry is still to be marked.
+        """
+        if self.feeds is None or not self.may_end:
+            return None
+        last = lifetimes.last_of(self.topics)
+        self.may_end = last is not None and last <= self.feeds.horizon
+        return last if self.may_end else None
+
     # -- waking ------------------------------------------------------------------------------------
 
     def when_woken(self, wake: Callable[[], object] | None) -> None:
@@ -170,3 +190,9 @@ class Cursor:
         wake, self._wake = self._wake, None
         if wake is not None:
             wake()
+
+    def wake_soon(self) -> None:
+        """Wake the subscriber in its event loop; from any thread."""
+        if self.feeds is not None:
+            with suppress(RuntimeError):  # that event loop is gone
+                self.feeds.event_loop.call_soon(self.wake)

@@ -41,6 +41,9 @@ class Marked(Protocol):
     def mark(self, feed: Feed, seen: int) -> None:
         """Take note that ``feed`` has news, after ``seen`` entries; wake the subscriber."""
 
+    def note_end(self) -> None:
+        """Take note that one of its topics has ended."""
+
     def ask_for_position(self) -> None:
         """Take note that the client needs a newer position; wake the subscriber."""
 
@@ -69,6 +72,14 @@ class Feed:
         if not self.is_noted:
             self.is_noted = True
             self._feeds.note(self)
+
+    def mark(self, seen: int) -> None:
+        """Tell its subscribers of news, after ``seen`` entries."""
+        if self.topic.has_ended:
+            for place in self.places:
+                place.note_end()
+        for place in tuple(self.places):
+            place.mark(self, seen)
 
     def restart(self) -> None:
         """Let go of what was joined from an earlier life of the log."""
@@ -185,8 +196,7 @@ class LoopFeeds:
                 news.append((feed, feed.seen))
                 feed.seen = feed.topic.total
         for feed, seen in news:
-            for place in tuple(feed.places):
-                place.mark(feed, seen)
+            feed.mark(seen)
         if refreshes:
             for place in tuple(self.places):
                 if place.sent < middle:
@@ -256,4 +266,5 @@ class LoopFeeds:
     @property
     def subscribers(self) -> list[Marked]:
         """The places of all subscribers that have not been dropped."""
-        return [place for place in self.places if place not in self._deserted]
+        with self.history.lock:  # another thread may ask
+            return [place for place in self.places if place not in self._deserted]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
-from functools import partial
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, get_args
@@ -13,19 +12,19 @@ from typing import Any, Final, get_args
 import anyio
 
 from .. import checks
-from ..errors import PublishError
-from ..runtime.change import Change
 from ..runtime.eventloop import EventLoop
 from ..runtime.perloop import PerLoop
-from ..runtime.service import LoopService, ServiceStopped
+from ..runtime.service import LoopService
 from ..wire import Encoder
 from .backends.memory import MemoryBackend
+from .failure import BackendFailure
 from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
+from .log.entry import Position
 from .log.history import History
 from .log.reader import LogReader
-from .publication import Publication, check_topic
-from .replay import OnGap
+from .publication import Publication, check_topic, confirmation
+from .replay import OnGap, Start
 from .selection import Filter, Key, Selection
 from .snapshot import HubSnapshot, snapshot_of
 from .subscription import Subscription
@@ -71,12 +70,20 @@ class Hub:
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)
-        self._failures = PerLoop(_Failure)
+        self._failures = PerLoop(BackendFailure)
         self._blocks: dict[int, list[AsyncExitStack]] = {}
 
     # -- publishing --------------------------------------------------------------------------------
 
-    async def publish(self, topic: str, event: object, *, token: str | None = None) -> str:
+    async def publish(
+        self,
+        topic: str,
+        event: object,
+        *,
+        token: str | None = None,
+        first: bool = False,
+        last: bool = False,
+    ) -> str:
         """Append an event to the log, and return its ID.
 
         Never waits for a subscriber: only for the log to have it.
@@ -85,45 +92,68 @@ class Hub:
             sent as JSON; without an ID, since its place in the log is its ID
         :param token: names this attempt; what was published with the same token within the last two
             minutes is not published again
+        :param first: begins the topic. Of all publications that begin it, in all processes, one
+            succeeds
+        :param last: ends the topic: its streams end after the event, and clients that come back
+            with its ID get a 204
         :raises TypeError: a parameter is of the wrong type, or there is no such event
         :raises ValueError: the event has no data or has an ID, or ``topic`` is empty
+        :raises TopicEnded: the topic has ended
+        :raises TopicExists: ``first``, and the topic was begun with ``first`` or has ended
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
-        publication = self._publication(topic, event, token)
+        publication = self._publication(topic, event, token, first, last)
         if isinstance(self.backend, ReadyBackend):
-            return str(self.backend.publish_nowait(*publication))
-        with _confirmation(publication):
-            publish = partial(self.backend.publish, *publication)
-            return str(await self._service.call(publish, _CALL_TIMEOUT))
+            return self._published(publication.append_with(self.backend.publish_nowait)())
+        with confirmation(publication):
+            publish = publication.append_with(self.backend.publish)
+            return self._published(await self._service.call(publish, _CALL_TIMEOUT))
 
     def publish_sync(
-        self, topic: str, event: object, *, token: str | None = None, timeout: float = 30.0
+        self,
+        topic: str,
+        event: object,
+        *,
+        token: str | None = None,
+        first: bool = False,
+        last: bool = False,
+        timeout: float = 30.0,
     ) -> str:
         """Publish from a program or a thread without an event loop, and return the event's ID.
 
         It is for Celery, cron, scripts and synchronous views, and needs no preparation. If the
-        backend has to run and runs nowhere in this process, a thread runs it from then on.
+        backend has to run and runs nowhere in this process, a thread runs it from then on. The
+        other parameters and exceptions are those of :meth:`publish`.
 
         :param timeout: seconds to wait for the log, which a hub in memory never does
         :raises RuntimeError: the hub runs in the event loop of this very thread
-        :raises PublishError: the log did not confirm, so that the outcome is not known
         """
-        publication = self._publication(topic, event, token)
+        publication = self._publication(topic, event, token, first, last)
         if isinstance(self.backend, ReadyBackend):
-            return str(self.backend.publish_nowait(*publication))
-        with _confirmation(publication):
-            publish = partial(self.backend.publish, *publication)
-            return str(self._service.call_from_thread(publish, timeout))
+            return self._published(publication.append_with(self.backend.publish_nowait)())
+        with confirmation(publication):
+            publish = publication.append_with(self.backend.publish)
+            return self._published(self._service.call_from_thread(publish, timeout))
 
     publish_threadsafe = publish_sync
     """The former name of :meth:`publish_sync`."""
 
-    def _publication(self, topic: str, event: object, token: str | None) -> Publication:
-        publication = Publication.of(topic, event, token, self._reader.encode)
+    def _publication(
+        self, topic: str, event: object, token: str | None, first: bool, last: bool
+    ) -> Publication:
+        publication = Publication.of(
+            topic, event, token, self._reader.encode, first=first, last=last
+        )
         if token is None and self.backend.needs_run:
             # A caller that gets no answer repeats the call with the token.
             return publication._replace(token=token_hex(16))
         return publication
+
+    def _published(self, position: Position) -> str:
+        """Count an event that the log has, and return its ID."""
+        # No lock: on a Python without the GIL, two threads may count one event.
+        self._reader.published += 1
+        return str(position)
 
     # -- subscribing -------------------------------------------------------------------------------
 
@@ -131,6 +161,7 @@ class Hub:
         self,
         *topics: str,
         last_event_id: str | None = None,
+        start: Start = "now",
         filter: Filter | None = None,  # noqa: A002
         on_gap: OnGap = "oldest",
         keep_latest: Key | None = None,
@@ -139,8 +170,9 @@ class Hub:
 
         Who may subscribe to what is the caller's decision, again whenever a client comes back.
 
-        :param last_event_id: the ID of the last event that the client has seen, as it sent it; None
-            begins with the next event
+        :param last_event_id: the ID of the last event that the client has seen, as it sent it
+        :param start: where a newcomer without such an ID begins: ``"now"``, with the next event, or
+            ``"oldest"``, with the first one of the topics that the log still has
         :param filter: called with each :class:`Entry`; those it returns something false for are
             left out
         :param on_gap: what follows the ``gap`` event when something cannot be replayed:
@@ -149,7 +181,7 @@ class Hub:
         :param keep_latest: gives the key of an :class:`Entry`; of a backlog, only the newest entry
             of each key is sent
         :raises TypeError: a parameter is of the wrong type
-        :raises ValueError: there is no topic, or an empty one, or ``on_gap`` is none of the three
+        :raises ValueError: there is no topic, or an empty one, or no such ``start`` or ``on_gap``
         """
         if not topics:
             raise ValueError("topics must name at least one topic")
@@ -158,11 +190,12 @@ class Hub:
         checks.text("last_event_id", last_event_id, optional=True)
         checks.optional_function("filter", filter)
         checks.optional_function("keep_latest", keep_latest)
+        checks.choice("start", start, get_args(Start))
         checks.choice("on_gap", on_gap, get_args(OnGap))
         self._service.check_process()
         self._follow()
         selection = Selection(frozenset(topics), filter, keep_latest, copy_context())
-        return Subscription(self._reader, self._feeds_here, selection, last_event_id, on_gap)
+        return Subscription(self._reader, self._feeds_here, selection, last_event_id, start, on_gap)
 
     def position(self) -> str | None:
         """Return the ID of the newest event, or None while the log was not reached yet.
@@ -243,7 +276,7 @@ class Hub:
     def _after_fork(self) -> None:
         """Begin a life of its own in a forked process: no subscriber of the parent's is here."""
         self._feeds = PerLoop(self._new_feeds)
-        self._failures = PerLoop(_Failure)
+        self._failures = PerLoop(BackendFailure)
         self._blocks.clear()
         after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
         after_fork()
@@ -270,38 +303,3 @@ class Hub:
         """Return what this process knows of the hub, as plain data for metrics."""
         places = [place for feeds in self._feeds.values() for place in feeds.subscribers]
         return snapshot_of(self._reader, places, self.health())
-
-
-class _Failure:
-    """Ends the blocks of one event loop when the backend fails for good."""
-
-    def __init__(self) -> None:
-        self._loop = EventLoop()
-        self._error: Exception | None = None
-        self._change = Change()
-
-    def tell(self, error: Exception) -> None:
-        """Have the blocks ended; from any event loop."""
-        with suppress(RuntimeError):  # that event loop is gone
-            self._loop.call_soon(self._tell, error)
-
-    def _tell(self, error: Exception) -> None:
-        self._error = error
-        self._change.notify()
-
-    async def raise_first(self) -> None:
-        """Wait for the next failure, and raise it."""
-        self._error = None
-        while self._error is None:
-            await self._change.wait()
-        raise self._error
-
-
-@contextmanager
-def _confirmation(publication: Publication) -> Iterator[None]:
-    """Say that the outcome is not known when there is no answer in time."""
-    try:
-        yield
-    except (TimeoutError, ServiceStopped) as exc:
-        message = f"{exc}; the event may be published or not"
-        raise PublishError(message, publication.token or "") from exc

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-from ..checks import text
+from ..checks import flag, text
+from ..errors import PublishError
+from ..runtime.service import ServiceStopped
 from ..wire import EncodedBatch, JSONServerSentEvent, ServerSentEvent, event_of
 
-__all__ = ["Publication", "check_topic"]
+__all__ = ["Publication", "check_topic", "confirmation"]
+
+T = TypeVar("T")
 
 
 def check_topic(topic: object) -> None:
@@ -24,15 +30,26 @@ class Publication(NamedTuple):
     """What goes to the backend.
 
     :param block: the encoded event, which the log gives its ID
+    :param first: whether it begins the topic
+    :param last: whether it ends the topic
     """
 
     topic: str
     block: bytes
     token: str | None
+    first: bool = False
+    last: bool = False
 
     @classmethod
     def of(
-        cls, topic: str, event: object, token: str | None, encode: Callable[[object], bytes]
+        cls,
+        topic: str,
+        event: object,
+        token: str | None,
+        encode: Callable[[object], bytes],
+        *,
+        first: bool = False,
+        last: bool = False,
     ) -> Publication:
         """Check and encode what is to be published.
 
@@ -42,6 +59,8 @@ class Publication(NamedTuple):
         """
         check_topic(topic)
         text("token", token, empty=False, optional=True)
+        flag("first", first)
+        flag("last", last)
         if isinstance(event, (bytes, bytearray, memoryview, EncodedBatch)):
             raise TypeError(f"event must not be encoded already, but is {type(event).__name__}")
         if isinstance(event, dict) and (event.get("id") is not None or event.get("data") is None):
@@ -51,4 +70,24 @@ class Publication(NamedTuple):
                 raise ValueError(f"id must not be given: its place in the log is its ID: {event!r}")
             if event.data is None and not isinstance(event, JSONServerSentEvent):
                 raise ValueError(f"data must be given, or nothing is dispatched: {event!r}")
-        return cls(topic, encode(event), token)
+        return cls(topic, encode(event), token, first, last)
+
+    def append_with(self, publish: Callable[..., T]) -> Callable[[], T]:
+        """Return a function that has a backend's ``publish`` append it.
+
+        A backend that knows nothing of ``first`` and ``last`` serves where neither is asked for.
+        """
+        marks: dict[str, Any] = {}
+        if self.first or self.last:
+            marks = {"first": self.first, "last": self.last}
+        return partial(publish, self.topic, self.block, self.token, **marks)
+
+
+@contextmanager
+def confirmation(publication: Publication) -> Iterator[None]:
+    """Say that the outcome is not known when there is no answer in time."""
+    try:
+        yield
+    except (TimeoutError, ServiceStopped) as exc:
+        message = f"{exc}; the event may be published or not"
+        raise PublishError(message, publication.token or "") from exc

@@ -8,7 +8,8 @@
 
 A subscription begins at the client's last event ID, or where it was made. If memory does not reach
 back to that place, older entries are read in pages. Where neither has them, the client is told of a
-gap, and the policy ``on_gap`` says how to go on.
+gap, and the policy ``on_gap`` says how to go on. A client that has everything of topics that have
+ended is refused with a 204, so that it stays away.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from ..errors import Refusal
 from ..wire import EncodedBatch, ServerSentEvent
 from ..wire.names import GAP, POSITION
 from .cursor import Cursor
@@ -23,8 +25,9 @@ from .log.backend import Page
 from .log.entry import Entry, Position
 from .log.reader import LogReader
 
-__all__ = ["GapReason", "OnGap", "Replay"]
+__all__ = ["GapReason", "OnGap", "Replay", "Start"]
 
+Start: TypeAlias = Literal["now", "oldest"]
 OnGap: TypeAlias = Literal["oldest", "now", "close"]
 GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
 
@@ -32,7 +35,8 @@ GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
 class Replay:
     """Brings a cursor to a place from which it goes on in memory.
 
-    :param last_event_id: as the client sent it; None begins where the cursor stands
+    :param last_event_id: as the client sent it; None begins where ``start`` says
+    :param start: "now", where the cursor stands, or "oldest", where its topics begin
     :param counts_missed: whether every entry will be sent, so that their number is known
     :param wake: called, in any thread, when a page has come
     """
@@ -47,6 +51,7 @@ class Replay:
         "_reader",
         "_resume",
         "_resumes",
+        "_start",
         "_wake",
         "epoch",
         "has_begun",
@@ -60,6 +65,7 @@ class Replay:
         reader: LogReader,
         cursor: Cursor,
         last_event_id: str | None,
+        start: Start,
         on_gap: OnGap,
         counts_missed: bool,
         wake: Callable[[], object],
@@ -70,6 +76,7 @@ class Replay:
         # Parsed at once: the text may be anything, and of any length.
         self._resumes = last_event_id is not None
         self._resume = None if last_event_id is None else Position.parse(last_event_id)
+        self._start = start
         self._on_gap = on_gap
         self._counts_missed = counts_missed
         self._wake = wake
@@ -96,7 +103,10 @@ class Replay:
     # All of the following is called under the lock, but for :meth:`deliver`.
 
     def step(self) -> EncodedBatch | None:
-        """Return the next event of the hub itself, if one is due now."""
+        """Return the next event of the hub itself, if one is due now.
+
+        :raises Refusal: a 204 for a client that has the last event of its topics
+        """
         history = self._reader.history
         if not self.has_begun:
             if history.epoch is None or self._is_ahead():
@@ -173,7 +183,9 @@ class Replay:
                 return self._gap("unknown")
             if not history.knows(position):
                 return self._gap("unknown" if position.epoch == history.stretch else "reset")
-            cursor.at = position.sequence
+            self._go_on_after(position)
+        elif self._start == "oldest":
+            self._find_oldest()
         elif self.epoch is None:  # it was made before the log was reached
             cursor.at = history.tip
         elif self.epoch != history.epoch:
@@ -187,6 +199,25 @@ class Replay:
         elif history.complete:
             return self._gap("expired")
         return self.position(missed)
+
+    def _go_on_after(self, position: Position) -> None:
+        """Move the cursor to the client's position, unless there is nothing to come back for."""
+        self._cursor.at = position.sequence
+        last = self._reader.history.lifetimes.last_of(self._cursor.topics)
+        if last is not None and last <= position.sequence:
+            self.has_ended = True
+            raise Refusal(204)
+
+    def _find_oldest(self) -> None:
+        """Move the cursor before the first entry of its topics that can be read."""
+        history, cursor = self._reader.history, self._cursor
+        first = history.lifetimes.first_of(cursor.topics)
+        if first is not None:
+            cursor.at = max(0, first - 1)
+        elif history.complete:
+            cursor.at = history.floor
+        else:  # only the first page shows where the log begins
+            cursor.at, self._forgiven = 0, True
 
     def _lost(self) -> int | None:
         if not self._counts_missed:
@@ -206,7 +237,7 @@ class Replay:
             if forgiven and reason == "expired":
                 return None
             if not history.complete and floor is None:
-                # Only the first page shows where the log begins, and that is not another gap.
+                # The first page shows where the log begins, and that is not another gap.
                 cursor.at, self._forgiven = 0, True
         else:
             cursor.at = history.tip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from itertools import islice
 from typing import Final
 
@@ -17,7 +16,7 @@ from .cursor import Cursor
 from .feed import Joined, LoopFeeds
 from .log.entry import Entry
 from .log.reader import LogReader
-from .replay import OnGap, Replay
+from .replay import OnGap, Replay, Start
 from .selection import Selection
 
 __all__ = ["Subscription"]
@@ -33,6 +32,9 @@ class Subscription(AsyncIterator[EncodedBatch]):
     nothing follows: ``{"resumed": true, "missed": 3}``. A client for which nothing comes for long
     gets another one before the log forgets its ID. Where something cannot be replayed there is an
     event named ``gap``: ``{"reason": "too-slow", "lost": 17}``; a number that nobody knows is null.
+
+    It ends when all of its topics have ended and nothing of them is left. A client that comes back
+    with the ID of the last event is refused: the first step raises ``Refusal(204)``.
 
     Made by :meth:`Hub.subscribe`, for one stream.
 
@@ -58,6 +60,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
         feeds: Callable[[], LoopFeeds],
         selection: Selection,
         last_event_id: str | None,
+        start: Start,
         on_gap: OnGap,
     ) -> None:
         position = reader.history.position
@@ -66,10 +69,9 @@ class Subscription(AsyncIterator[EncodedBatch]):
         self._selection = selection
         self._cursor = cursor = Cursor(selection.topics, 0 if position is None else position[1])
         self._replay = Replay(
-            reader, cursor, last_event_id, on_gap, selection.takes_all, _soon(cursor)
+            reader, cursor, last_event_id, start, on_gap, selection.takes_all, cursor.wake_soon
         )
-        self._is_live = False
-        """Whether it has caught up once, so that its marks tell it everything."""
+        self._is_live = False  # whether it has caught up once, so that its marks tell everything
         self._ready: anyio.Event | None = None
         self._is_claimed = False
         self._ended = False
@@ -96,6 +98,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
         """Return all that is ready, joined, about 64 KiB of it; None when nothing is ready yet.
 
         :raises EndOfStream: there will be nothing more
+        :raises Refusal: the client has the last event of all topics (204)
         :raises RuntimeError: the hub's backend failed
         """
         cursor, history = self._cursor, self._reader.history
@@ -113,7 +116,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
             if feed is None:
                 if self._selection.has_collected:
                     return self._send_latest()
-                return self._newer_position() if cursor.is_stale else None
+                return self._idle() if cursor.may_end or cursor.is_stale else None
             if cursor.has_one_mark and self._selection.takes_all:
                 # The next one of a thousand that stand at the same place: no lock, no search.
                 known = feed.known_after(cursor.at)
@@ -139,13 +142,10 @@ class Subscription(AsyncIterator[EncodedBatch]):
             return True
         if replay.is_asking or not replay.has_begun:
             return False
-        is_elsewhere = (
-            replay.epoch != history.epoch
-            or history.failure is not None
-            or self._cursor.is_restarted
-        )
-        has_news = self._cursor.feed is not None or self._cursor.is_stale
-        return is_elsewhere or not self._is_live or has_news
+        cursor = self._cursor
+        is_elsewhere = replay.epoch != history.epoch or history.failure is not None
+        has_news = cursor.feed is not None or cursor.is_stale or cursor.may_end
+        return has_news or not self._is_live or cursor.is_restarted or is_elsewhere
 
     async def aclose(self) -> None:
         """End the subscription; in any event loop, also while its stream waits."""
@@ -157,8 +157,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
             if feeds.event_loop.is_running_here:
                 self._cursor.wake()
             else:
-                with suppress(RuntimeError):  # that event loop is gone
-                    feeds.event_loop.call_soon(self._cursor.wake)
+                self._cursor.wake_soon()
 
     # -- as an asynchronous iterator ---------------------------------------------------------------
 
@@ -196,18 +195,29 @@ class Subscription(AsyncIterator[EncodedBatch]):
         cursor.is_stale = False
         cursor.pass_batch(known.last, known.batch.events)
 
-    def _newer_position(self) -> EncodedBatch | None:
-        """Return a position that the history will not forget soon."""
+    def _idle(self) -> EncodedBatch | None:
+        """Return a newer position if the client needs one, now that no entry is left.
+
+        It needs one that is not forgotten soon, and one that is not before the end of its topics.
+        """
         cursor, history = self._cursor, self._reader.history
         with history.lock:
+            if cursor.feeds is None or cursor.feed is not None:
+                return None
+            newest = history.tip if cursor.is_stale else 0
+            if (last := cursor.end(history.lifetimes)) is not None:
+                newest = last
+                if cursor.sent >= last:
+                    self._replay.has_ended = True
+                    raise EndOfStream
             cursor.is_stale = False
-            if cursor.feeds is None or cursor.feed is not None or cursor.sent >= history.tip:
+            if cursor.sent >= newest:
                 return None
             cursor.at = cursor.feeds.horizon
             return self._replay.position(0)
 
     def _search(self) -> EncodedBatch | None:
-        """Look for what comes next: an event of the hub's, or entries."""
+        """Look for the next batch: an event of the hub's, or entries."""
         with self._reader.history.lock:
             step = self._replay.step()
             if step is not None or not self._replay.has_begun or self._replay.has_ended:
@@ -260,8 +270,8 @@ class Subscription(AsyncIterator[EncodedBatch]):
         if batch is not None:
             self._cursor.sent = chosen[batch.events - 1].sequence
             self._cursor.is_stale = False
-        elif self._is_live and self._cursor.feed is None and self._selection.has_collected:
-            return self._send_latest()
+        elif self._is_live and self._cursor.feed is None:
+            return self._send_latest() if self._selection.has_collected else self._idle()
         return batch
 
     def _send_latest(self) -> EncodedBatch:
@@ -285,18 +295,6 @@ class Subscription(AsyncIterator[EncodedBatch]):
     @property
     def backlog(self) -> int:
         """How many entries of the log it has not passed yet, of whatever topic."""
-        cursor, history = self._cursor, self._reader.history
-        if not self._replay.has_begun or (self._is_live and cursor.feed is None):
+        if not self._replay.has_begun or (self._is_live and self._cursor.feed is None):
             return 0
-        return max(0, history.tip - cursor.at)
-
-
-def _soon(cursor: Cursor) -> Callable[[], None]:
-    """Return a function that wakes the cursor in its event loop, from any thread."""
-
-    def wake() -> None:
-        if cursor.feeds is not None:
-            with suppress(RuntimeError):  # that event loop is gone
-                cursor.feeds.event_loop.call_soon(cursor.wake)
-
-    return wake
+        return max(0, self._reader.history.tip - self._cursor.at)

@@ -28,6 +28,7 @@ __all__ = [
     "AsyncioTaskPair",
     "Main",
     "TaskPair",
+    "is_scope_cancelled",
     "uncalled_for",
 ]
 
@@ -100,7 +101,7 @@ class AnyioTaskPair:
 
     @property
     def is_cancelled(self) -> bool:
-        return anyio.current_effective_deadline() == float("-inf")
+        return is_scope_cancelled()
 
 
 class AsyncioTaskPair:
@@ -219,6 +220,11 @@ async def _end(task: Task[None]) -> None:
     await sleep(0)
     if not task.done():
         await wait((task,), timeout=1)
+
+
+def is_scope_cancelled() -> bool:
+    """Tell whether every wait is cancelled here, as in a cancelled scope of anyio's."""
+    return anyio.current_effective_deadline() == float("-inf")
 
 
 def uncalled_for(error: BaseException) -> BaseException:

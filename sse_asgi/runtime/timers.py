@@ -1,4 +1,4 @@
-"""Time, and the deadlines of all streams of an event loop, kept by one task.
+"""The deadlines of all streams of an event loop, kept by one task.
 
 A task, a cancel scope or a timer for each stream would cost more than the stream's events. So one
 task sleeps until the earliest deadline, then *looks* at each stream that is due. A look must not
@@ -14,21 +14,18 @@ while there is still something to look after, is therefore the sign that the eve
 from __future__ import annotations
 
 import logging
-import time
-import weakref
-from asyncio import CancelledError, Task, _get_running_loop, current_task
 from collections import deque
 from collections.abc import Callable, Coroutine
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, Final, Protocol
 
-import anyio
 from anyio.lowlevel import checkpoint
 
+from .clock import Clock, InterruptibleSleep, interruptible_sleep
 from .eventloop import Spawned, is_cancellation, this_task
 
-__all__ = ["NEVER", "Clock", "MonotonicClock", "Spawn", "Timed", "TimerQueue"]
+__all__ = ["NEVER", "Spawn", "Timed", "TimerQueue"]
 
 NEVER: Final = float("inf")
 
@@ -36,41 +33,6 @@ _LONGEST_SLEEP: Final = 3600.0
 """Seconds. An asyncio task that slept without end would be referred to by nothing."""
 
 logger: Final = logging.getLogger("sse_asgi")
-
-
-class Clock:
-    """Time in seconds, and a sleep that goes by it: those of the running event loop.
-
-    Keep-alive, timeouts and lifetimes ask the clock of their event loop. A test puts another one in
-    its place with :func:`sse_asgi.asgi.use_clock`.
-    """
-
-    resolution: float = 0.01
-    """Seconds that a deadline may be late, so that those of many streams share one wake-up."""
-
-    def now(self) -> float:
-        """Return the current time in seconds; only differences mean anything.
-
-        It is also asked by callbacks and signal handlers, where anyio knows no event loop.
-        """
-        try:
-            return anyio.current_time()
-        except RuntimeError:
-            return time.monotonic()  # the clock that both asyncio's loops and trio start from
-
-    async def sleep_until(self, deadline: float) -> None:
-        """Sleep until :meth:`now` has reached ``deadline``."""
-        await anyio.sleep(max(0, deadline - self.now()))
-
-
-class MonotonicClock(Clock):
-    """The system's monotonic clock, which asyncio goes by.
-
-    Time is read once per event; anyio's dispatch to the backend would cost more than the event
-    itself.
-    """
-
-    now: Final = staticmethod(time.monotonic)
 
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], Spawned]
@@ -103,7 +65,7 @@ class TimerQueue:
         # The task is not kept: it leads to the event loop, which this object must not keep alive.
         # The loop itself refers to a task that sleeps.
         self._is_running = False
-        self._sleep: _Sleep | None = None
+        self._sleep: InterruptibleSleep | None = None
         self._actors: set[_Actor] = set()
 
     @property
@@ -170,7 +132,7 @@ class TimerQueue:
                 max(when, self._looked_at + self._clock.resolution),
                 self._clock.now() + _LONGEST_SLEEP,
             )
-            self._sleep = _sleep_of_this_task()
+            self._sleep = interruptible_sleep()
             await self._sleep.run(self._clock.sleep_until(until))
             self._sleep = None
 
@@ -241,61 +203,3 @@ class _Actor:
                     self._failed(timed, exc)
         finally:
             self._ended(self)
-
-
-class _Sleep(Protocol):
-    """A sleep that can be broken off from outside of its task."""
-
-    async def run(self, sleep: Coroutine[Any, Any, None]) -> None: ...
-
-    def interrupt(self) -> None: ...
-
-
-def _sleep_of_this_task() -> _Sleep:
-    task = current_task() if _get_running_loop() is not None else None
-    return _AnyioSleep() if task is None else _AsyncioSleep(task)
-
-
-class _AnyioSleep:
-    __slots__ = ("_scope",)
-
-    def __init__(self) -> None:
-        self._scope = anyio.CancelScope()
-
-    async def run(self, sleep: Coroutine[Any, Any, None]) -> None:
-        with self._scope:
-            await sleep
-
-    def interrupt(self) -> None:
-        self._scope.cancel()
-
-
-class _AsyncioSleep:
-    """A sleep that one plain cancellation breaks off.
-
-    anyio keeps the task that is inside of one of its cancel scopes, and with the task its event
-    loop, even when the program has closed and dropped that loop.
-    """
-
-    __slots__ = ("_is_interrupted", "_is_over", "_task")
-
-    def __init__(self, task: Task[Any]) -> None:
-        self._task = weakref.ref(task)
-        self._is_interrupted = False
-        self._is_over = False
-
-    async def run(self, sleep: Coroutine[Any, Any, None]) -> None:
-        try:
-            await sleep
-        except CancelledError:
-            task = self._task()
-            if not self._is_interrupted or task is None or task.uncancel():
-                raise
-        finally:
-            self._is_over = True
-
-    def interrupt(self) -> None:
-        task = self._task()
-        if task is not None and not self._is_interrupted and not self._is_over:
-            self._is_interrupted = True
-            task.cancel()

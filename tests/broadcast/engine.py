@@ -9,7 +9,9 @@ from contextlib import suppress
 import anyio
 from anyio.lowlevel import checkpoint
 
+from sse_asgi import TopicEnded, TopicExists
 from sse_asgi.broadcast import Entry, History, Page, Position
+from sse_asgi.broadcast.log.lifetimes import Mark
 from sse_asgi.runtime.eventloop import EventLoop
 
 
@@ -19,7 +21,8 @@ class Engine:
     def __init__(self, *, capacity: int = 1000) -> None:
         self.capacity = capacity
         self.epoch = "one"
-        self.entries: list[tuple[int, str, bytes]] = []
+        self.entries: list[tuple[int, str, bytes, bool, bool]] = []
+        self.marks: list[Mark] = []
         self.tip = 0
         self.tokens: dict[str, Position] = {}
         self.reads = 0
@@ -32,12 +35,25 @@ class Engine:
     def floor(self) -> int:
         return self.entries[0][0] - 1 if self.entries else self.tip
 
-    def append(self, topic: str, block: bytes, token: str | None) -> Position:
+    def append(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
         with self._lock:
             if token in self.tokens:
                 return self.tokens[token or ""]
+            marked = [mark.is_end for mark in self.marks if mark.topic == topic]
+            if first and marked:
+                raise TopicExists(topic)
+            if any(marked):
+                raise TopicEnded(topic)
             self.tip += 1
-            self.entries.append((self.tip, topic, block))
+            self.marks += [Mark(topic, end, self.tip) for end in (False,) * first + (True,) * last]
+            self.entries.append((self.tip, topic, block, first, last))
             del self.entries[: -self.capacity]
             position = Position(self.epoch, self.tip)
             if token is not None:
@@ -47,7 +63,7 @@ class Engine:
 
     def flush(self, epoch: str = "two") -> None:
         """Lose the log and begin another one."""
-        self.epoch, self.entries, self.tip = epoch, [], 0
+        self.epoch, self.entries, self.tip, self.marks = epoch, [], 0, []
         self.changed()
 
     def stop(self) -> None:
@@ -78,7 +94,7 @@ class Engine:
         self._followers.append((EventLoop(), event))
         await event.wait()
 
-    def after(self, sequence: int) -> Sequence[tuple[int, str, bytes]]:
+    def after(self, sequence: int) -> Sequence[tuple[int, str, bytes, bool, bool]]:
         return [entry for entry in self.entries if entry[0] > sequence]
 
 
@@ -93,9 +109,12 @@ class EngineBackend:
         self.history = History(max_events=memory, max_bytes=1_000_000, complete=False)
         self.runs = 0
 
-    def _entries(self, found: Sequence[tuple[int, str, bytes]]) -> list[Entry]:
+    def _entries(self, found: Sequence[tuple[int, str, bytes, bool, bool]]) -> list[Entry]:
         epoch = self.engine.epoch
-        return [Entry(Position(epoch, number), topic, block) for number, topic, block in found]
+        return [
+            Entry(Position(epoch, number), topic, block, first=first, last=last)
+            for number, topic, block, first, last in found
+        ]
 
     async def run(self) -> None:
         engine, history = self.engine, self.history
@@ -107,16 +126,24 @@ class EngineBackend:
             if history.epoch != engine.epoch:
                 newest = self._entries(engine.entries[-self.memory :])
                 floor = newest[0].sequence - 1 if newest else engine.tip
-                history.begin(engine.epoch, floor, engine.tip, newest)
+                history.begin(engine.epoch, floor, engine.tip, newest, marks=engine.marks)
             history.append(*self._entries(engine.after(history.tip)))
             if engine.tip == history.tip and engine.epoch == history.epoch:
                 await engine.change()
 
-    async def publish(self, topic: str, block: bytes, token: str | None) -> Position:
+    async def publish(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
         for _ in range(3):
             await checkpoint()  # an engine takes a while
         await self.engine.reached()
-        return self.engine.append(topic, block, token)
+        return self.engine.append(topic, block, token, first, last)
 
     async def read(self, after: Position, limit: int) -> Page:
         engine = self.engine

@@ -362,7 +362,11 @@ async def test_hub_in_memory_needs_no_care_but_takes_it() -> None:
         (("t", {"comment": "c"}), ValueError, "data must be given"),
         (("t", {"dta": "x"}), TypeError, "unknown field 'dta'"),
         (("t", float("nan")), ValueError, "cannot be sent as JSON"),
-        (("t", {"data": {1}, "event": "e"}), TypeError, r"data of .'data': .1., 'event': 'e'. cannot"),
+        (
+            ("t", {"data": {1}, "event": "e"}),
+            TypeError,
+            r"data of .'data': .1., 'event': 'e'. cannot",
+        ),
         (("t", {"data": "x", "retry": "5"}), TypeError, "retry must be an int"),
     ],
 )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import anyio
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from sse_asgi import MessageEvent
+from sse_asgi import MessageEvent, Refusal, TopicEnded, TopicExists
 from sse_asgi.broadcast import Hub, MemoryBackend
 
 from .reading import Reader, data, gaps
 
 TOPICS = ("a", "b", "c")
+"""Topics end, and another one with the same letter follows."""
 CAPACITY = 6
 
 
@@ -26,6 +30,7 @@ class Client:
     def __init__(self, reader: Reader, topics: frozenset[str], at: int) -> None:
         self.reader = reader
         self.topics = topics
+        self.is_refused = False
         self.at = at
         """Events of the log that it has seen, or was told that it will not see."""
 
@@ -42,6 +47,9 @@ class HubMachine(RuleBasedStateMachine):
         self.portal = self.run.__enter__()
         self.hub = Hub(MemoryBackend(max_events=CAPACITY))
         self.log: list[tuple[str, str]] = []
+        self.ends: dict[str, int] = {}
+        self.begun: set[str] = set()
+        self.generations = dict.fromkeys(TOPICS, 0)
         self.epoch = str(self.hub.position()).partition("-")[0]
 
     def teardown(self) -> None:
@@ -51,21 +59,55 @@ class HubMachine(RuleBasedStateMachine):
     def floor(self) -> int:
         return max(0, len(self.log) - CAPACITY)
 
-    @rule(topic=st.sampled_from(TOPICS))
-    def publish(self, topic: str) -> None:
+    def topic(self, letter: str) -> str:
+        return f"{letter}{self.generations[letter]}"
+
+    def append(self, topic: str, *, first: bool = False, last: bool = False) -> None:
         text = str(len(self.log))
-        published = self.hub.publish_threadsafe(topic, text)
+        published = self.hub.publish_threadsafe(topic, text, first=first, last=last)
         self.log.append((topic, text))
         assert published == f"{self.epoch}-{len(self.log)}"
 
-    @rule(target=clients, topics=st.frozensets(st.sampled_from(TOPICS), min_size=1))
-    def subscribe(self, topics: frozenset[str]) -> Client:
-        reader = Reader(self.hub.subscribe(*topics))
-        return Client(reader, topics, len(self.log))
+    @rule(letter=st.sampled_from(TOPICS))
+    def publish(self, letter: str) -> None:
+        self.append(self.topic(letter))
+
+    @rule(letter=st.sampled_from(TOPICS))
+    def begin(self, letter: str) -> None:
+        topic = self.topic(letter)
+        if topic in self.begun:
+            with pytest.raises(TopicExists):
+                self.append(topic, first=True)
+        else:
+            self.append(topic, first=True)
+            self.begun.add(topic)
+
+    @rule(letter=st.sampled_from(TOPICS))
+    def end(self, letter: str) -> None:
+        topic = self.topic(letter)
+        self.append(topic, last=True)
+        self.ends[topic] = len(self.log)
+        self.generations[letter] += 1
+        with pytest.raises(TopicEnded):
+            self.append(topic)
+        with pytest.raises(TopicExists):
+            self.append(topic, first=True)
+
+    @rule(target=clients, letters=st.frozensets(st.sampled_from(TOPICS), min_size=1))
+    def subscribe(self, letters: frozenset[str]) -> Client:
+        topics = frozenset(map(self.topic, letters))
+        return Client(Reader(self.hub.subscribe(*topics)), topics, len(self.log))
+
+    def end_of(self, topics: frozenset[str]) -> float:
+        """How many events the log has with the last event of these topics."""
+        return max(self.ends.get(topic, inf) for topic in topics)
 
     @rule(client=clients)
     def read(self, client: Client) -> None:
+        if client.is_refused:
+            return
         self.check(client, self.portal.call(_ready, client.reader))
+        assert client.reader.ended == (self.end_of(client.topics) < inf)
 
     def check(self, client: Client, events: list[MessageEvent]) -> None:
         expected = [
@@ -85,7 +127,7 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(target=left, client=consumes(clients))
     def leave(self, client: Client) -> Client:
-        self.check(client, self.portal.call(_ready, client.reader))
+        self.read(client)
         self.portal.call(client.reader.subscription.aclose)
         return client
 
@@ -94,8 +136,15 @@ class HubMachine(RuleBasedStateMachine):
         last_event_id = client.reader.last_event_id
         client.at = int(last_event_id.rpartition("-")[2])
         topics = client.topics
-        reader = Reader(self.hub.subscribe(*topics, last_event_id=last_event_id))
-        return Client(reader, topics, client.at)
+        again = Client(client.reader, topics, client.at)
+        if self.end_of(topics) <= client.at:
+            subscription = self.hub.subscribe(*topics, last_event_id=last_event_id)
+            with pytest.raises(Refusal, match="204"):
+                self.portal.call(_ready, Reader(subscription))
+            again.is_refused = True
+        else:
+            again.reader = Reader(self.hub.subscribe(*topics, last_event_id=last_event_id))
+        return again
 
     @invariant()
     def history_is_bounded(self) -> None:

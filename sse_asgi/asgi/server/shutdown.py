@@ -16,8 +16,9 @@ from _thread import start_new_thread
 from collections.abc import Callable, Sized
 from typing import Final
 
+from ...runtime.clock import Clock
 from ...runtime.eventloop import EventLoop
-from ...runtime.timers import NEVER, Clock, TimerQueue
+from ...runtime.timers import NEVER, TimerQueue
 from .signals import SignalChain, default_action
 from .stop_flag import Servers
 
@@ -67,7 +68,7 @@ class ShutdownWatch:
         self._signals = SignalChain(self._on_signal)
         event_loop.when_gone(self._signals.remove)
         self._servers = Servers(event_loop.on_asyncio)
-        self._notice = _Notice()
+        self._notice: _Notice | None = None
         self._default_action: DefaultAction | None = None
         self._holds = 0
         self.is_open: bool = False
@@ -76,11 +77,12 @@ class ShutdownWatch:
     @property
     def is_stopping(self) -> bool:
         """Whether the server stops, so that a new stream must end at once."""
-        return self._notice.is_given and self._clock.now() < self._notice.given_at + NOTICE_HOLDS
+        notice = self._notice
+        return notice is not None and self._clock.now() < notice.given_at + NOTICE_HOLDS
 
     def open(self) -> None:
         """Watch while streams are open, and one look longer: the next may be on its way."""
-        if self._notice.is_given and self._notice.is_for_former(self._servers):
+        if self._notice is not None and self._notice.is_for_former(self._servers):
             self.withdraw()
         self._servers.may_have_changed = True
         if not self.is_open:
@@ -101,7 +103,7 @@ class ShutdownWatch:
 
     def close_after_last(self) -> None:
         """Close at once if a handler of asyncio's runner must be put back before its run ends."""
-        if not self._holds and self._signals.stands_before_runner:
+        if self._signals.stands_before_runner and not self._holds:
             self.close()
 
     def hold(self) -> None:
@@ -122,7 +124,7 @@ class ShutdownWatch:
 
     def withdraw(self) -> None:
         """Let new streams run again."""
-        self._notice = _Notice()
+        self._notice = None
 
     # -- signals -----------------------------------------------------------------------------------
 
@@ -223,13 +225,9 @@ class _Notice:
 
     __slots__ = ("_servers", "given_at")
 
-    def __init__(self, given_at: float = -NEVER, servers: Servers | None = None) -> None:
+    def __init__(self, given_at: float, servers: Servers) -> None:
         self.given_at = given_at
-        self._servers = [] if servers is None else list(servers.known)
-
-    @property
-    def is_given(self) -> bool:
-        return self.given_at > -NEVER
+        self._servers = list(servers.known)
 
     def is_for_former(self, servers: Servers) -> bool:
         """Tell whether the server that stopped is gone, and another one runs in the event loop."""

@@ -46,6 +46,11 @@ class SignalChain:
         is_method = hasattr(notify, "__self__")
         self._notify: Reference = WeakMethod(notify) if is_method else lambda: notify
         self._links: list[_Link] = []
+        self.stands_before_runner = False
+        """Whether a handler of :class:`asyncio.Runner` is kept from its place.
+
+        The runner puts its handler back at the end of a run only where it still finds it.
+        """
 
     def install(self) -> None:
         """Take the place of every handler that is not ours; only the main thread can."""
@@ -60,6 +65,7 @@ class SignalChain:
             with suppress(ValueError):  # the main thread of a subinterpreter may not
                 plain_signal.signal(number, link.handle)
                 self._links.append(link)
+                self.stands_before_runner |= _is_runner_handler(handler)
 
     def remove(self) -> None:
         """Put the former handlers back, where nobody else has come before us."""
@@ -69,14 +75,7 @@ class SignalChain:
                 with suppress(ValueError):  # not the main thread: the link forwards from now on
                     plain_signal.signal(link.number, _living(link.former))
         self._links.clear()
-
-    @property
-    def stands_before_runner(self) -> bool:
-        """Whether a handler of :class:`asyncio.Runner` is kept from its place.
-
-        The runner puts its handler back at the end of a run only where it still finds it.
-        """
-        return any(_is_runner_handler(link.former) for link in self._links)
+        self.stands_before_runner = False
 
     def _is_ours(self, handler: Any) -> bool:
         return any(handler == link.handle for link in self._links)

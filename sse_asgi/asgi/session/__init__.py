@@ -33,5 +33,5 @@ No scope bounds the clean-up either: the timers interrupt it when ``cleanup_time
 
 Modules: :mod:`.session` (the tasks), :mod:`.control` (the end), :mod:`.deadlines` (the clock),
 :mod:`.writer` (the one caller of ``send``), :mod:`.delivery` (content that the pump writes),
-:mod:`.coding`, :mod:`.farewell`.
+:mod:`.coding`, :mod:`.farewell`, :mod:`.hooks`.
 """

@@ -77,14 +77,12 @@ class StreamControl:
         self.options: StreamOptions = options
         self.connection: Connection = connection
         self.receive: Receive = receive
-        websocket = connection.scope["type"] == "websocket"
         headers, compressor = negotiate(options, connection)
         self.writer: ResponseWriter = ResponseWriter(
             send,
             loop.clock.now,
             status=options.status,
             headers=headers,
-            prefix="websocket.http.response" if websocket else "http.response",
             compressor=compressor,
         )
         self.outcome: Outcome = Outcome()
@@ -186,9 +184,14 @@ class StreamControl:
 
     def summary(self) -> StreamSummary:
         """Return how the stream ended."""
-        seconds = self.loop.clock.now() - self.began
-        writer = self.writer
-        return self.outcome.summary(events=writer.events, size=writer.bytes, seconds=seconds)
+        writer, first_at = self.writer, self.writer.first_at
+        return self.outcome.summary(
+            events=writer.events,
+            size=writer.bytes,
+            seconds=self.loop.clock.now() - self.began,
+            first_event=None if first_at is None else first_at - self.began,
+            connection=self.connection,
+        )
 
     @property
     def is_interrupted(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio import EndOfStream
 
+from ...errors import Refusal
 from ...runtime.context import in_context, own_context
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .writer import ResponseWriter
 
 __all__ = ["Delivery"]
+
+_NO_CONTENT: Final = 204
 
 LEAVE_TIMEOUT: Final = 1.0
 """Seconds that a ``send`` may go on after its cancellation before it is left to itself."""
@@ -81,6 +84,10 @@ class Delivery:
             batch = self._content.take()
         except EndOfStream:
             return False
+        except Refusal as exc:
+            if exc.status != _NO_CONTENT or not self._writer.started:
+                raise
+            return False  # the head is out: the client comes back, and is told to stay away then
         if batch is None or await self._writer.write_batch(batch, self._first):
             self._content.when_ready(self.wake)
         return True

@@ -15,7 +15,7 @@ from typing import Any, Final
 import anyio
 from anyio import sleep_forever
 
-from ...runtime.tasks import uncalled_for
+from ...runtime.tasks import is_scope_cancelled, uncalled_for
 from ...wire.batch import as_batch
 from ..connection import Connection
 from ..content.ready import claim_content, is_ready_content
@@ -24,7 +24,9 @@ from ..outcome import CloseReason
 from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
-from .farewell import report, take_leave
+from .events import write_events
+from .farewell import take_leave
+from .hooks import tell_close, tell_open
 from .inbox import client_left
 from .state import ClientGone
 
@@ -56,6 +58,8 @@ class Session:
         outcome, tasks = control.outcome, control.tasks
         control.loop.watch(control)  # before anything is sent: the signal may come any time
         try:
+            if control.options.on_open is not None:
+                await tell_open(control.options, control.connection)
             await tasks.run(self._run_content)
             if self._items is not None and not control.is_interrupted:
                 await tasks.run(self._conclude)
@@ -72,7 +76,7 @@ class Session:
         finally:
             control.close()
             if control.options.on_close is not None:
-                await report(control.options, control.summary(), control.connection)
+                await tell_close(control.options, control.summary(), control.connection)
         error = outcome.unhandled
         if error is not None:
             raise error
@@ -173,27 +177,28 @@ class Session:
 
         Returns False if the content goes on although it was cancelled.
         """
-        options, writer, tasks = self.control.options, self.control.writer, self.control.tasks
-        is_cancelled = tasks.cancelled_calls
-        item: Any = None
+        control, item = self.control, None
+        options, writer, tasks = control.options, control.writer, control.tasks
         while True:
             try:
                 if item is not None and not await writer.write_batch(
                     as_batch(item, options.encode), options.first
                 ):
                     return False
-                return await writer.write_events(items, options.encode, options.first, is_cancelled)
+                return await write_events(
+                    writer, items, options.encode, options.first, tasks.cancelled_calls
+                )
             except BaseException as exc:
                 if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
                     raise
-                self.control.clean_up()
+                control.clean_up()
                 try:
                     item = await items.athrow(exc)
                 except StopAsyncIteration:
                     return True
             if tasks.is_cancelled:
                 return False
-            self.control.cleaned_up()
+            control.cleaned_up()
 
     def _goes_on(self, exc: BaseException) -> bool:
         """Tell whether ``exc`` is for those who call us, and not the content's own failure."""
@@ -223,7 +228,7 @@ class Session:
 
     async def _close(self, thing: object) -> None:
         try:
-            if isinstance(thing, AsyncGeneratorType) or not _is_scope_cancelled():
+            if isinstance(thing, AsyncGeneratorType) or not is_scope_cancelled():
                 await close_content(thing)
             else:
                 # No generator, so no scope is open in it; but it may have to wait. The timers are
@@ -284,7 +289,7 @@ class Session:
         await self._close_content()
         writer, control.listen = control.writer, None
         if not writer.is_closed:
-            seconds = STUCK_TIMEOUT if writer.was_cut else FAREWELL_TIMEOUT
+            seconds = STUCK_TIMEOUT if writer.is_torn else FAREWELL_TIMEOUT
             with anyio.move_on_after(seconds, shield=True) as limit:
                 await take_leave(control.options, control.outcome, writer, control.connection)
             if limit.cancelled_caught:
@@ -294,8 +299,3 @@ class Session:
 def _stands_at_yield(items: Any) -> bool:
     """Tell whether ``items`` is a generator that waits to be asked for its next item."""
     return isinstance(items, AsyncGeneratorType) and items.ag_frame is not None
-
-
-def _is_scope_cancelled() -> bool:
-    """Tell whether every wait is cancelled here, as in a cancelled scope of anyio's."""
-    return anyio.current_effective_deadline() == float("-inf")

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from ...errors import Refusal
-from ...wire.batch import EncodedBatch, is_isolated
 from .coding import refusal_head
 from .state import ClientGone, WriterState
 
 if TYPE_CHECKING:
     from ...headers import Headers
     from ...wire import Compressor
+    from ...wire.batch import EncodedBatch
     from ..types import Send
 
-__all__ = ["ResponseWriter"]
+__all__ = ["DENIAL", "HTTP", "PIECE", "ResponseWriter"]
 
-EVENTS_PER_TURN: Final = 256
-"""Yield to the event loop after this many events, because neither the content nor the server's
-``send`` is guaranteed to.
-"""
+HTTP: Final = ("http.response.start", "http.response.body")
+"""The types of the messages of a response (ASGI HTTP 2.4)."""
+
+DENIAL: Final = ("websocket.http.response.start", "websocket.http.response.body")
+"""The types of the messages that deny a websocket (ASGI, "WebSocket Denial Response")."""
 
 PIECE: Final = 131_072
 """Bytes of a message at most. A server that waits for a slow client holds one message of it."""
 
-EVENTS_PER_LOOK: Final = 32
-"""Look after this many events whether the task goes on although it was cancelled..."""
-
-MOMENT: Final = 0.01
-"""... or after each one, once the last ones have taken longer than this, in seconds."""
-
+_CLOSED_TO_CONTENT: Final = -1
 
 # A member of an enumeration costs as much to look up in its class as half an event to encode.
 _HEAD, _TURN, _OPEN, _HALTED, _LAST, _FINAL, _CLOSED = WriterState
@@ -50,18 +45,20 @@ class ResponseWriter:
     """
 
     __slots__ = (
-        "_body",
         "_compressor",
         "_freed",
         "_headers",
         "_is_broken",
-        "_is_open",
-        "_is_torn",
-        "_now",
+        "_start",
         "_status",
         "busy",
         "bytes",
         "events",
+        "first_at",
+        "is_torn",
+        "kind",
+        "limit",
+        "now",
         "send",
         "since",
         "state",
@@ -74,27 +71,32 @@ class ResponseWriter:
         *,
         status: int,
         headers: Headers,
-        prefix: str = "http.response",
+        kinds: tuple[str, str] = HTTP,
         compressor: Compressor | None = None,
     ) -> None:
         self.send: Send = send
-        self._now = now
+        self.now: Callable[[], float] = now
         self._freed: anyio.Event | None = None
-        self._body = f"{prefix}.body"
+        self._start, self.kind = kinds
+        """The types of the head's message and of each body's."""
         self._status = status
         self._headers: Headers | None = headers
         self._compressor = compressor
-        self._is_torn = False
+        self.is_torn: bool = False
+        """The last message was cut short: the client, or the server, did not take it."""
         self._is_broken = False
         """A block was cut short between two of its pieces: only the final body may follow."""
         self.state: WriterState = _HEAD
-        self._is_open = False
-        """The content may go straight to ``send``: the state is OPEN, and nothing is compressed."""
+        self.limit: int = _CLOSED_TO_CONTENT
+        """Bytes that a message may have for the content to go straight to ``send`` with it:
+        :data:`PIECE` while the state is OPEN and nothing is compressed, and none otherwise."""
         self.busy: bool = False
         """A message is with the server's ``send``."""
         self.since: float = now()
         """When the last message was given to ``send``: the client's silence counts from here."""
         self.events: int = 0
+        self.first_at: float | None = None
+        """When the first event was given to ``send``."""
         self.bytes: int = 0
         """Bytes of body that were sent, as they are on the wire."""
 
@@ -118,68 +120,6 @@ class ResponseWriter:
         """Whether nothing may follow."""
         return self.state is _CLOSED
 
-    @property
-    def was_cut(self) -> bool:
-        """Whether the last message was cut short: the client, or the server, did not take it."""
-        return self._is_torn
-
-    async def write_events(
-        self,
-        items: AsyncIterable[object],
-        encode: Callable[[object], bytes],
-        first: bytes,
-        is_cancelled: Callable[[], object],
-    ) -> bool:
-        """Write each of ``items`` as it comes; the head and ``first`` go with the first one.
-
-        Returns True at the end of ``items``; False when they go on although the stream has ended.
-
-        :param is_cancelled: tells whether this task goes on although it was cancelled
-        :raises ClientGone: ``send`` raised an :exc:`OSError`
-        """
-        send, now, kind = self.send, self._now, self._body
-        events = size = 0
-        turn, look, looked_at = EVENTS_PER_TURN, 1, self.since
-        try:
-            async for item in items:
-                if type(item) is EncodedBatch:
-                    body, count = item.body, item.events
-                else:
-                    body, count = encode(item), 1
-                length = len(body)
-                if self._is_open and length <= PIECE:
-                    # As in write(): calling it would cost a third of the event.
-                    self.busy = True
-                    self.since = now()
-                    try:
-                        await send({"type": kind, "body": body, "more_body": True})
-                    except OSError as exc:
-                        self.close()
-                        raise ClientGone from exc
-                    except BaseException:
-                        self._is_torn = True
-                        raise
-                    finally:
-                        self.busy = False
-                    size += length
-                else:
-                    isolated = is_isolated(item, body)
-                    if first and self._headers is not None:
-                        body = first + body
-                    if not await self.write(body, isolated=isolated):
-                        return False
-                events += count
-                if events >= look:
-                    if is_cancelled():
-                        return False
-                    look = events + (EVENTS_PER_LOOK if self.since - looked_at < MOMENT else 1)
-                    looked_at = self.since
-                    turn = await _turn(events, turn)
-            return True
-        finally:
-            self.events += events
-            self.bytes += size
-
     async def write_batch(self, batch: EncodedBatch, first: bytes) -> bool:
         """Write one batch of the content; ``first`` goes with the head, before it.
 
@@ -187,21 +127,36 @@ class ResponseWriter:
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        body = batch.body
-        if first and self._headers is not None:
-            body = first + body
-        if not await self.write(body, isolated=batch.isolated):
+        if not await self.write(batch.body, first=first, isolated=batch.isolated):
             return False
+        if not self.events:
+            self.first_at = self.since
         self.events += batch.events
         return self.state < _HALTED
 
-    async def write(self, body: bytes, *, isolated: bool = False, last: bool = False) -> bool:
+    def note_events(self) -> float:
+        """Note that events were sent, perhaps the first; return when the last message was given."""
+        if self.first_at is None:
+            self.first_at = self.since
+        return self.since
+
+    async def write(
+        self,
+        body: bytes,
+        *,
+        first: bytes = b"",
+        isolated: bool = False,
+        last: bool = False,
+        end: bytes = b"",
+    ) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
 
         Waits while another message is on its way. Returns False, and does nothing, once the
         response has ended, or if it is halted and this is not the last.
 
+        :param first: goes before ``body`` if the head is still to come
         :param isolated: compress ``body`` independently of its neighbours (BREACH)
+        :param end: the final body, if nothing is compressed
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
         if self.busy:
@@ -209,8 +164,8 @@ class ResponseWriter:
         if self.state >= (_LAST if last else _HALTED):
             return False
         self.busy = True
-        self.since = self._now()
-        self._is_open = False
+        self.since = self.now()
+        self.limit = _CLOSED_TO_CONTENT
         if last:
             self.state = _LAST
         elif self.state is _OPEN:
@@ -218,16 +173,16 @@ class ResponseWriter:
         headers, self._headers = self._headers, None
         try:
             if headers is not None:
-                await self.send(self._head(headers))
-                headers = None
-            if body:
-                if self._compressor is not None:
-                    body = self._coded(self._compressor, body, isolated=isolated)
-                await self._send(body)
+                # A copy of the headers, since middleware may add to them.
+                head = {"type": self._start, "status": self._status, "headers": headers.copy()}
+                await self.send(head)
+                body, headers = first + body, None
+            if body and not self._is_broken:
+                await self._send(body, isolated)
             if last:
                 self.state = _FINAL
-                end = b"" if self._compressor is None else self._compressor.finish()
-                await self.send({"type": self._body, "body": end, "more_body": False})
+                end = end if self._compressor is None else self._compressor.finish()
+                await self.send({"type": self.kind, "body": end, "more_body": False})
                 self.bytes += len(end)
         except OSError as exc:
             self.state = _CLOSED
@@ -236,24 +191,27 @@ class ResponseWriter:
             self._leave(headers)
         return True
 
-    async def _send(self, body: bytes) -> None:
+    async def _send(self, body: bytes, isolated: bool) -> None:
         """Send a body; a large one in pieces, of which the server holds one for each client."""
-        if self._is_broken:
-            return  # the body would become a part of the event that was cut in two
-        self._is_torn = True
-        if len(body) <= PIECE:
-            self.since = self._now()
-            await self.send({"type": self._body, "body": body, "more_body": True})
-            self.bytes += len(body)
-        else:
-            for start in range(0, len(body), PIECE):
-                piece = body[start : start + PIECE]
-                self.since = self._now()
-                await self.send({"type": self._body, "body": piece, "more_body": True})
-                self.bytes += len(piece)
-                self._is_broken = True
-            self._is_broken = False
-        self._is_torn = False
+        if self._compressor is not None:
+            # A message that was cut short has perhaps not gone out: this one must make sense
+            # without it.
+            body = self._compressor.compress(body, isolate=isolated or self.is_torn)
+        self.is_torn = True
+        sent = 0
+        while len(body) - sent > PIECE:
+            piece = body[sent : sent + PIECE]
+            self.since = self.now()
+            await self.send({"type": self.kind, "body": piece, "more_body": True})
+            self.bytes += PIECE
+            sent += PIECE
+            self._is_broken = True
+        if sent:
+            body = body[sent:]
+        self.since = self.now()
+        await self.send({"type": self.kind, "body": body, "more_body": True})
+        self.bytes += len(body)
+        self.is_torn = self._is_broken = False
 
     def _leave(self, headers: Headers | None) -> None:
         """Let others write, as far as the state allows.
@@ -268,7 +226,7 @@ class ResponseWriter:
             self.state = _HALTED
         elif state is _TURN or state is _HEAD:
             self.state = _OPEN
-            self._is_open = self._compressor is None
+            self.limit = PIECE if self._compressor is None else _CLOSED_TO_CONTENT
         if self._freed is not None:
             self._set_free()
 
@@ -283,17 +241,6 @@ class ResponseWriter:
         if freed is not None:
             freed.set()
 
-    def _head(self, headers: Headers) -> dict[str, object]:
-        return {
-            "type": f"{self._body.removesuffix('body')}start",
-            "status": self._status,
-            "headers": headers.copy(),  # middleware may add to them
-        }
-
-    def _coded(self, compressor: Compressor, body: bytes, *, isolated: bool) -> bytes:
-        # A message that was cut short has perhaps not gone out: this one must make sense without.
-        return compressor.compress(body, isolate=isolated or self._is_torn)
-
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal's status, headers and body instead of events.
 
@@ -301,24 +248,28 @@ class ResponseWriter:
         """
         headers = refusal_head(refusal, self._headers or [])
         self._status, self._headers, self._compressor = refusal.status, headers, None
-        await self.write(refusal.body, last=True)
+        # granian takes the denial of a websocket in no more than one message of body.
+        await self.write(b"", last=True, end=refusal.body)
+
+    def message_failed(self, error: BaseException) -> None:
+        """Take note that ``send`` raised ``error`` for a message of the content's.
+
+        :raises ClientGone: it is an :exc:`OSError`
+        """
+        self.busy = False
+        if isinstance(error, OSError):
+            self.close()
+            raise ClientGone from error
+        self.is_torn = True
 
     def halt(self) -> None:
         """Take no further events from the content; the last block and the final body may follow."""
         if self.state < _HALTED:
             self.state = _HALTED
-            self._is_open = False
+            self.limit = _CLOSED_TO_CONTENT
 
     def close(self) -> None:
         """Write nothing more: the client is gone, or not worth waiting for."""
         self.state = _FINAL if self.is_final else _CLOSED
-        self._is_open = False
+        self.limit = _CLOSED_TO_CONTENT
         self._set_free()
-
-
-async def _turn(events: int, turn: int) -> int:
-    """Give the event loop its turn after ``turn`` events; return when it has the next one."""
-    if events < turn:
-        return turn
-    await checkpoint()
-    return events + EVENTS_PER_TURN

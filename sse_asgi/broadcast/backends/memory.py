@@ -10,6 +10,7 @@ from math import inf
 from time import monotonic
 from typing import Final
 
+from ...errors import TopicEnded, TopicExists
 from ..log.backend import Page
 from ..log.entry import Entry, Position, new_epoch
 from ..log.history import History
@@ -57,15 +58,34 @@ class MemoryBackend:
     async def run(self) -> None:
         """Return at once: nothing comes from elsewhere."""
 
-    async def publish(self, topic: str, block: bytes, token: str | None) -> Position:
+    async def publish(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
         """Append an encoded event; see :meth:`publish_nowait`."""
-        return self.publish_nowait(topic, block, token)
+        return self.publish_nowait(topic, block, token, first=first, last=last)
 
-    def publish_nowait(self, topic: str, block: bytes, token: str | None) -> Position:
+    def publish_nowait(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
         """Append an encoded event and return its position; from any thread, without waiting.
 
         A signal handler may publish while its own thread is publishing. Its event then has its
         position at once, and its place in the log as soon as the thread goes on.
+
+        :raises TopicEnded: the topic has ended
+        :raises TopicExists: ``first``, and the topic was begun so or has ended
         """
         if self._process != os.getpid():
             self.after_fork()
@@ -74,20 +94,28 @@ class MemoryBackend:
             known = None if token is None else self._tokens.get(token)
             if known is not None:
                 return known[0]
-            entry = self._entry(topic, block, token)
+            entry = self._entry(topic, block, token, first, last)
             self._left.append(entry)
             lock.afterwards(self._append_left)
             return entry.position
         with lock:
             if token is not None and (position := self._known(token)) is not None:
                 return position
-            entry = self._entry(topic, block, token)
+            entry = self._entry(topic, block, token, first, last)
             self._append_left(entry.sequence)
             self.history.append_locked(entry)
         return entry.position
 
-    def _entry(self, topic: str, block: bytes, token: str | None) -> Entry:
-        entry = Entry(Position(self._epoch, next(self._sequences)), topic, block)
+    def _entry(self, topic: str, block: bytes, token: str | None, first: bool, last: bool) -> Entry:
+        lifetimes = self.history.lifetimes
+        if first and lifetimes.has_begun(topic):
+            raise TopicExists(topic)
+        if lifetimes.has_ended(topic):
+            raise TopicEnded(topic)
+        position = Position(self._epoch, next(self._sequences))
+        entry = Entry(position, topic, block, first=first, last=last)
+        if first or last:
+            lifetimes.note(entry)  # at once, for an entry that a handler leaves to its thread
         if token is not None:
             self._tokens[token] = entry.position, self._now()
         return entry

@@ -49,12 +49,24 @@ class Backend(Protocol):
         lost what lies between. Rides out outages of whatever keeps the log.
         """
 
-    async def publish(self, topic: str, block: bytes, token: str | None) -> Position:
+    async def publish(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
         """Append an encoded event, which has no ID yet, and return its position.
 
         A ``token`` that was published within the last two minutes is not published again: its
         position is returned. The block of its entry is an :class:`IsolatedBlock` if ``block`` is.
+        The log decides in one step: an ended topic takes nothing more, and one of all publications
+        that are ``first`` in a topic succeeds. The entry is then marked with ``first`` or ``last``.
 
+        :raises TopicEnded: the topic has ended
+        :raises TopicExists: ``first``, and the topic was begun so or has ended
         :raises PublishError: the log did not confirm; the event may be in it or not
         """
 
@@ -71,5 +83,16 @@ class Backend(Protocol):
 class ReadyBackend(Protocol):
     """A backend that publishes at once, in any thread."""
 
-    def publish_nowait(self, topic: str, block: bytes, token: str | None) -> Position:
-        """Append an encoded event and return its position, without waiting."""
+    def publish_nowait(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
+        """Append an encoded event and return its position, without waiting.
+
+        Everything else is as in :meth:`Backend.publish`.
+        """

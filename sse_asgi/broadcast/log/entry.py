@@ -46,15 +46,38 @@ class Entry:
 
     :param block: the encoded event without an ID: its position is its ID. An
         :class:`~sse_asgi.wire.IsolatedBlock` makes an isolated entry
+    :param first: whether the entry begins its topic
+    :param last: whether the entry ends its topic
     """
 
-    __slots__ = ("_event", "arrived", "block", "position", "sequence", "topic")
+    __slots__ = (
+        "_event",
+        "arrived",
+        "block",
+        "is_first",
+        "is_last",
+        "position",
+        "sequence",
+        "topic",
+    )
 
-    def __init__(self, position: Position, topic: str, block: bytes) -> None:
+    def __init__(
+        self,
+        position: Position,
+        topic: str,
+        block: bytes,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> None:
         self.position: Position = position
         """Where the entry stands in the log."""
         self.sequence: int = position.sequence
         self.topic: str = topic
+        self.is_first: bool = first
+        """Whether the topic begins with the entry, so that no other may begin it."""
+        self.is_last: bool = last
+        """Whether the topic ends with the entry, so that none may follow."""
         # An isolated block stays one.
         self.block: bytes = type(block)(b"id: %b\n%b" % (str(position).encode(), block))
         """The complete block, as it is sent."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from ... import checks
 from .entry import Entry, Position
+from .lifetimes import Lifetimes, Mark
 from .lock import HandlerSafeLock
 from .topics import TopicIndex
 
@@ -74,6 +75,8 @@ class History:
         self.failure: Exception | None = None
         """The exception that ended the backend, until it begins again."""
         self.topics: TopicIndex = TopicIndex()
+        self.lifetimes: Lifetimes = Lifetimes()
+        """The topics that were begun or have ended."""
         self.bytes: int = 0
         """The encoded size of the entries."""
         self._entries: deque[Entry] = deque()
@@ -93,11 +96,13 @@ class History:
         *,
         stretch: str | None = None,
         ends: Mapping[str, int] = MappingProxyType({}),
+        marks: Iterable[Mark] = (),
     ) -> None:
         """Begin anew with the entries that the log holds: all from ``floor`` to ``tip``.
 
         :param stretch: the epoch of new positions, if it is not that of the log's life
         :param ends: the earlier stretches of this life, each with its last sequence
+        :param marks: the topics that were begun or have ended, as far as the log knows them
         """
         with self.lock:
             self.epoch, self.floor, self.tip = epoch, floor, floor
@@ -107,6 +112,7 @@ class History:
             self.bytes = 0
             self._refresh_at = 0
             self.topics.clear(floor)
+            self.lifetimes.begin(marks)
             for entry in entries:
                 self._add(entry)
             self.tip = tip
@@ -226,7 +232,11 @@ class History:
         self.tip = entry.sequence
         self._entries.append(entry)
         self.bytes += len(entry.block)
-        self.topics.topic(entry.topic).append(entry)
+        topic = self.topics.topic(entry.topic)
+        topic.append(entry)
+        if entry.is_first or entry.is_last:
+            self.lifetimes.note(entry)
+            topic.has_ended = topic.has_ended or entry.is_last
 
     @property
     def _is_half_full(self) -> bool:

@@ -47,6 +47,8 @@ class LogReader:
         self.history: History = backend.history
         self.backfill: Backfill = Backfill(backend)
         self.encode = encode
+        self.published: int = 0
+        """How many events this process has published."""
         self.gaps: int = 0
         """How often a subscriber was told of a gap."""
         self.lost: int = 0

@@ -29,7 +29,7 @@ class Follower(Protocol):
 class Topic:
     """The retained entries of one topic, oldest first."""
 
-    __slots__ = ("_entries", "_start", "followers", "total", "trimmed")
+    __slots__ = ("_entries", "_start", "followers", "has_ended", "total", "trimmed")
 
     def __init__(self, trimmed: int) -> None:
         self._entries: list[Any] = []
@@ -39,6 +39,8 @@ class Topic:
         self.total: int = 0
         """How many entries the topic has had while this process knows it."""
         self.followers: list[Follower] = []
+        self.has_ended: bool = False
+        """Whether its last entry came into this process's memory."""
 
     def __len__(self) -> int:
         return len(self._entries) - self._start

@@ -196,7 +196,7 @@ async def read_all(backend: RedisBackend, at: Position) -> tuple[list[Entry], li
 # What the notes on access control lists say.
 RIGHTS = (
     "+@connection +eval +evalsha +xadd +xread +xrange +xrevrange +xtrim +xgroup +xinfo +exists +get"
-    " +set +time"
+    " +set +time +zadd +zscore +zrange +zremrangebyrank +zunionstore"
 )
 
 

@@ -2,7 +2,8 @@
 
 ``/events`` streams the topic ``numbers``. ``POST /publish?publisher=P&first=F&count=N`` publishes
 ``P:F``, ``P:F+1``, ... one after the other, and answers with the number of the first that failed,
-with 503, or with ``F+N``. ``/silence`` tells how long the log was not heard of.
+with 503, or with ``F+N``. ``/end`` ends the topic: 200, or 410 if it has ended. ``/silence`` tells
+how long the log was not heard of.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from typing import Any
 from urllib.parse import parse_qs
 
-from sse_asgi import EventSourceApp
+from sse_asgi import EventSourceApp, TopicEnded
 from sse_asgi.broadcast import Hub
 from sse_asgi.broadcast.backends.redis import RedisBackend
 from sse_asgi.errors import PublishError
@@ -43,9 +44,19 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         status, body = 200, str(hub.health())
         if scope["path"] == "/publish":
             status, body = await publish(query["publisher"], int(query["first"]), query["count"])
+        elif scope["path"] == "/end":
+            status, body = await end()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def end() -> tuple[int, str]:
+    """Publish the last event; return a status, and its ID or why there is none."""
+    try:
+        return 200, await hub.publish("numbers", "end:0", last=True)
+    except TopicEnded as exc:
+        return 410, str(exc)
 
 
 async def publish(publisher: str, first: int, count: str) -> tuple[int, str]:

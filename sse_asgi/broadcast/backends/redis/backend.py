@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from os import PathLike
 from typing import Final, TypeVar
 from uuid import uuid4
@@ -24,34 +23,17 @@ from .discovery import PrimaryFinder
 from .endpoint import Address, Credentials, Secret, tls_context
 from .follower import Follower
 from .lease import Backoff, Lease, Outages
-from .log import Newest, RedisLog, Retention
+from .log import Newest, RedisLog
+from .options import Retention, Timing
 from .page_cache import PageCache
+from .record import marks_of
 
 __all__ = ["RedisBackend"]
 
 T = TypeVar("T")
 
-# A token is kept for 120 s: the last attempt must be well within. The hub waits for 90 s.
-_MAX_PUBLISH_TIMEOUT: Final = 60.0
-_MAX_BLOCK: Final = 60.0
 _KEEP_ALIVE: Final = 2.0
 """Seconds after which an idle connection is used, so that no firewall forgets it."""
-
-
-@dataclass(frozen=True)
-class _Timing:
-    """Seconds that a publication and a poll take at most."""
-
-    publish: float
-    poll: float
-
-    @classmethod
-    def of(cls, publish_timeout: float, block: float) -> _Timing:
-        most = _MAX_PUBLISH_TIMEOUT
-        return cls(
-            checks.seconds("publish_timeout", publish_timeout, least=0.05, most=most),
-            checks.seconds("block", block, least=0.05, most=_MAX_BLOCK),
-        )
 
 
 class RedisBackend:
@@ -117,7 +99,7 @@ class RedisBackend:
         self._log = RedisLog(name, Retention.of(max_events, max_bytes, max_age))
         checks.integer("memory_events", memory_events, least=1)
         checks.integer("memory_bytes", memory_bytes, least=1)
-        self._timing = _Timing.of(publish_timeout, block)
+        self._timing = Timing.of(publish_timeout, block)
         own = Credentials.of(username, password)
         sentinels = Credentials.of(sentinel_username, sentinel_password, "sentinel_")
         if address.kind != "sentinel" and (sentinels.username or sentinels.password):
@@ -175,19 +157,29 @@ class RedisBackend:
         if not self._is_read:
             await read.wait()
 
-    async def publish(self, topic: str, block: bytes, token: str | None) -> Position:
+    async def publish(
+        self,
+        topic: str,
+        block: bytes,
+        token: str | None,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Position:
         """Append an encoded event; repeated with its token until the log confirms.
 
+        :raises TopicEnded: the topic has ended
+        :raises TopicExists: ``first``, and the topic was begun so or has ended
         :raises PublishError: Redis refuses, or there is no answer within ``publish_timeout``
         """
-        token = token or uuid4().hex
+        token, marks = token or uuid4().hex, marks_of(first=first, last=last)
         backoff = Backoff()
         cause: Exception | None = None
         with anyio.move_on_after(self._timing.publish):
             while True:
                 try:
                     connection = await self._lease.get()
-                    return await self._log.publish(connection, topic, block, token)
+                    return await self._log.publish(connection, topic, block, token, marks)
                 except TRANSIENT as exc:
                     cause = exc
                 except Refused as exc:

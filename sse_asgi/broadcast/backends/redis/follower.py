@@ -8,7 +8,8 @@ from ....runtime.change import Change
 from ...log.entry import Position
 from ...log.history import History
 from .connection import RedisConnection
-from .log import Newest, Record, RedisLog, State
+from .log import Newest, RedisLog, State
+from .record import Record
 
 __all__ = ["Follower"]
 
@@ -75,6 +76,8 @@ class Follower:
         await self._begin(connection, state)
 
     async def _begin(self, connection: RedisConnection, state: State) -> None:
+        # Read after the state, so that an end is in one of the two: here, or in a newer entry.
+        marks = await self._log.marks(connection)
         records = await self._log.newest(connection, state, *self._memory)
         floor = records[0].sequence - 1 if records else state.tip
         if records:
@@ -89,6 +92,7 @@ class Follower:
             [record.entry for record in records],
             stretch=state.stretch,
             ends=state.ends,
+            marks=marks,
         )
         self._notify()
 

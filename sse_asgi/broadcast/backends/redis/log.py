@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from .... import checks
-from ....wire import IsolatedBlock
-from ...log.entry import Entry, Position, new_epoch
+from ....errors import TopicEnded, TopicExists
+from ...log.entry import Position, new_epoch
+from ...log.lifetimes import MOST_MARKS, Mark
 from .connection import RedisConnection, Refused
+from .options import Retention
 from .pace import Pace
-from .scripts import CHECK, CHECK_FULL, PUBLISH, READ, TRIM
+from .record import Record, kind_of, record_of
+from .scripts import CHECK, CHECK_FULL, MARKS, PUBLISH, READ, TRIM
 
-__all__ = ["Newest", "Record", "RedisLog", "Retention", "State"]
+__all__ = ["Newest", "RedisLog", "State"]
 
 T = TypeVar("T")
 
 logger: Final = logging.getLogger("sse_asgi")
 
 _TOKEN_MS: Final = 120_000
-_JOINABLE: Final = b"b"
-_ISOLATED: Final = b"i"
-"""The name of the field that holds the block says whether it is an :class:`IsolatedBlock`."""
 _CHUNK: Final = 256
 _WARM_UP: Final = 2.0
 """Seconds to fill memory for before entries are followed; older ones are read in pages then."""
 _TRIMS: Final = 8
 """Attempts to make room in a server at its ``maxmemory``."""
-_ID: Final = re.compile(rb"0-([0-9]{1,16})")
-
-
-class Record(NamedTuple):
-    """An entry as Redis keeps it."""
-
-    sequence: int
-    epoch: str
-    token: str
-    entry: Entry
+_ENDED: Final = b"ended"
+_EXISTS: Final = b"exists"
 
 
 class Newest(NamedTuple):
@@ -65,28 +56,6 @@ class State(NamedTuple):
     ends: Mapping[str, int]
 
 
-class Retention(NamedTuple):
-    """How much of the log Redis keeps."""
-
-    max_events: int
-    max_bytes: int
-    max_age_ms: int
-
-    @classmethod
-    def of(cls, max_events: int, max_bytes: int, max_age: float | None) -> Retention:
-        """Check the three options.
-
-        :raises TypeError: one is of the wrong type
-        :raises ValueError: one is out of its range
-        """
-        age = checks.optional_seconds("max_age", max_age, none="no limit")
-        return cls(
-            checks.integer("max_events", max_events, least=1),
-            checks.integer("max_bytes", max_bytes, least=1),
-            0 if age is None else max(1, round(age * 1000)),
-        )
-
-
 class RedisLog:
     """Reads and writes one log over a connection that is given.
 
@@ -105,27 +74,38 @@ class RedisLog:
         self.key: str = f"{{{name}}}"
         self.pace: Pace = Pace()
         self._keys = (self.key.encode(),)
+        # Tokens are never empty, so that no token has the key of the marks.
+        self._marks_key = self._keys[0] + b":"
         self._retention = retention
         self._is_foreign_known = False
 
     # -- writing -----------------------------------------------------------------------------------
 
     async def publish(
-        self, connection: RedisConnection, topic: str, block: bytes, token: str
+        self,
+        connection: RedisConnection,
+        topic: str,
+        block: bytes,
+        token: str,
+        marks: bytes = b"",
     ) -> Position:
         """Append an event unless its token is known; return its position.
 
         If the server is at its ``maxmemory``, the log's oldest entries make room.
+
+        :param marks: see :func:`marks_of`
+        :raises TopicEnded: the topic has ended
+        :raises TopicExists: the event is to begin the topic, which was begun or has ended
         """
         try:
-            return await self._publish(connection, topic, block, token)
+            return await self._publish(connection, topic, block, token, marks)
         except Refused as exc:
             if not exc.is_full:
                 raise
         async with connection.trimming:
             for _ in range(_TRIMS):
                 try:
-                    return await self._publish(connection, topic, block, token)
+                    return await self._publish(connection, topic, block, token, marks)
                 except Refused as exc:
                     if not exc.is_full:
                         raise
@@ -137,21 +117,24 @@ class RedisLog:
                         self.key,
                         dropped,
                     )
-        return await self._publish(connection, topic, block, token)
+        return await self._publish(connection, topic, block, token, marks)
 
     async def _publish(
-        self, connection: RedisConnection, topic: str, block: bytes, token: str
+        self, connection: RedisConnection, topic: str, block: bytes, token: str, marks: bytes
     ) -> Position:
-        kind = _ISOLATED if type(block) is IsolatedBlock else _JOINABLE
         name = token.encode()
-        keys = *self._keys, self._keys[0] + b":" + name
+        keys = *self._keys, self._marks_key, self._keys[0] + b":" + name
         answer = await connection.script(
             PUBLISH,
             keys,
-            *(new_epoch(), connection.run_id, topic.encode(), block, name, kind),
-            *(*self._retention, _TOKEN_MS),
+            *(new_epoch(), connection.run_id, topic.encode(), block, name, kind_of(block)),
+            *(*self._retention, _TOKEN_MS, marks, MOST_MARKS),
             size=len(block),
         )
+        if answer == _ENDED:
+            raise TopicEnded(topic)
+        if answer == _EXISTS:
+            raise TopicExists(topic)
         stretch, _, sequence = answer.decode().partition("-")
         return Position(stretch, int(sequence))
 
@@ -161,12 +144,13 @@ class RedisLog:
         Begins its life if there is none, and a stretch if the server has started again.
         """
         arguments = new_epoch(), connection.run_id, *newest
+        keys = *self._keys, self._marks_key
         try:
-            answer = await connection.script(CHECK, self._keys, *arguments)
+            answer = await connection.script(CHECK, keys, *arguments)
         except Refused as exc:
             if not exc.is_full:
                 raise
-            answer = await connection.script(CHECK_FULL, self._keys, *arguments)
+            answer = await connection.script(CHECK_FULL, keys, *arguments)
         life, floor, tip, stretch, *ends = answer
         names = [name.decode() for name in ends[::2]]
         earlier = dict(zip(names, ends[1::2], strict=True))
@@ -196,6 +180,20 @@ class RedisLog:
             if not records:
                 break
         return found[::-1]
+
+    async def marks(self, connection: RedisConnection) -> list[Mark]:
+        """Return the topics that were begun or have ended, oldest first."""
+        found: list[Mark] = []
+        while True:
+            # From the newest one, so that none is passed over when older ones are dropped.
+            answer = await connection.script(
+                MARKS, (self._marks_key,), len(found), len(found) + _CHUNK - 1
+            )
+            for member, score in zip(answer[::2], answer[1::2], strict=True):
+                topic, is_end = member[1:].decode("utf-8", "replace"), member[:1] == b"l"
+                found.append(Mark(topic, is_end, int(score)))
+            if len(answer) < 2 * _CHUNK:
+                return found[::-1]
 
     async def range(self, connection: RedisConnection, first: int, last: int) -> list[Record]:
         """Return entries from ``first`` to ``last``: as many of the first ones as fit."""
@@ -262,7 +260,7 @@ class RedisLog:
             self.pace.answered(0, 0)
             return None
         records = [
-            record for identifier, fields in answer if (record := _record(identifier, fields))
+            record for identifier, fields in answer if (record := record_of(identifier, fields))
         ]
         size = sum(len(value) for _, fields in answer for value in fields)
         self.pace.answered(len(answer), size)
@@ -270,21 +268,3 @@ class RedisLog:
             self._is_foreign_known = True
             logger.warning("another program writes to the log %s: its entries are gaps", self.key)
         return records
-
-
-def _record(identifier: bytes, fields: list[bytes]) -> Record | None:
-    """Return an entry, or None if another program has written it."""
-    match = _ID.fullmatch(identifier)
-    if match is None or len(fields) < 10 or fields[0:8:2] != [b"e", b"k", b"a", b"t"]:
-        return None
-    kind, block = fields[8], fields[9]
-    if kind == _ISOLATED:
-        block = IsolatedBlock(block)
-    elif kind != _JOINABLE:
-        return None
-    try:
-        position = Position(fields[1].decode(), int(match[1]))
-        entry = Entry(position, fields[7].decode(), block)
-        return Record(position.sequence, position.epoch, fields[3].decode(), entry)
-    except UnicodeDecodeError:
-        return None

@@ -10,7 +10,7 @@ from typing import Final
 
 from .stretches import STRETCHES
 
-__all__ = ["CHECK", "CHECK_FULL", "PUBLISH", "READ", "TRIM", "Script"]
+__all__ = ["CHECK", "CHECK_FULL", "MARKS", "PUBLISH", "READ", "TRIM", "Script"]
 
 
 class Script:
@@ -22,9 +22,13 @@ class Script:
 
 
 # ARGV: proposed stretch, run, topic, block, token, the name of the block's field, entries to keep,
-# bytes of blocks to keep, milliseconds to keep (0: no limit), milliseconds to keep the token. Each
-# entry has the sum of all blocks up to it, so that two entries tell what lies between. At most 32
-# entries are trimmed by age and bytes a call, more than come in.
+# bytes of blocks to keep, milliseconds to keep (0: no limit), milliseconds to keep the token, marks
+# of the entry, marks to keep of each kind. Each entry has the sum of all blocks up to it, so that
+# two entries tell the bytes between them. At most 32 entries are trimmed by age and bytes a call,
+# more than come in. Returns the position, or "exists" or "ended" if the topic takes no such entry.
+#
+# KEYS: the log, its marks, the token. The marks are a sorted set of topics: "f" and the name of one
+# that was begun, "l" and the name of one that has ended, by the sequence of that entry.
 PUBLISH: Final = Script(
     STRETCHES
     + """
@@ -32,7 +36,7 @@ local chain = stretches(ARGV[1], ARGV[2])
 if chain.err then
     return chain
 end
-local known = redis.call('GET', KEYS[2])
+local known = redis.call('GET', KEYS[3])
 if known then
     local stretch, sequence = string.match(known, '^(%w+)%-(%d+)$')
     for at, one in ipairs(chain) do
@@ -42,15 +46,25 @@ if known then
         end
     end
 end
+local first, last = string.find(ARGV[11], 'f'), string.find(ARGV[11], 'l')
+local has_ended = redis.call('ZSCORE', KEYS[2], 'l' .. ARGV[3])
+if first and (has_ended or redis.call('ZSCORE', KEYS[2], 'f' .. ARGV[3])) then
+    return 'exists'
+elseif has_ended then
+    return 'ended'
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function add()
     local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
     local sum = (newest and tonumber(newest[2][12]) or 0) + #ARGV[4]
-    return sum, redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[7], '0-*', 'e', chain[#chain].stretch,
-        'k', ARGV[5], 'a', string.format('%d', now), 't', ARGV[3], ARGV[6], ARGV[4],
-        's', string.format('%d', sum))
+    local fields = {'e', chain[#chain].stretch, 'k', ARGV[5], 'a', string.format('%d', now),
+        't', ARGV[3], ARGV[6], ARGV[4], 's', string.format('%d', sum)}
+    if first or last then
+        fields[13], fields[14] = 'm', ARGV[11]
+    end
+    return sum, redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[7], '0-*', unpack(fields))
 end
 
 local sum, id = add()
@@ -63,7 +77,16 @@ if type(id) == 'table' then
     return id
 end
 local position = chain[#chain].stretch .. '-' .. string.sub(id, 3)
-redis.call('SET', KEYS[2], position, 'PX', ARGV[10])
+redis.call('SET', KEYS[3], position, 'PX', ARGV[10])
+if first then
+    redis.call('ZADD', KEYS[2], string.sub(id, 3), 'f' .. ARGV[3])
+end
+if last then
+    redis.call('ZADD', KEYS[2], string.sub(id, 3), 'l' .. ARGV[3])
+end
+if first or last then
+    redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - 2 * ARGV[12])
+end
 
 local most, oldest = tonumber(ARGV[8]), now - tonumber(ARGV[9])
 if oldest < now or sequence_of(id) % 16 == 0 or #ARGV[4] > 65536 then
@@ -161,6 +184,13 @@ while #found < most and size < bytes do
     count = math.max(1, math.min(64, most - #found, fitting))
 end
 return found
+"""
+)
+
+# ARGV: ranks, counted from the newest mark. Returns the marks, each with its sequence.
+MARKS: Final = Script(
+    """
+return redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[2], 'REV', 'WITHSCORES')
 """
 )
 

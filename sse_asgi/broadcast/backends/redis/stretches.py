@@ -23,6 +23,7 @@ from typing import Final
 
 __all__ = ["STRETCHES"]
 
+# The marks outlive the log's life, but their sequences do not: 0 is before every entry.
 # A log of an older version has one group, whose name is the life alone: it goes on as it is.
 STRETCHES: Final = """
 local log = KEYS[1]
@@ -64,7 +65,12 @@ local function tip_of_log()
     return tip, first
 end
 
+local function forget_sequences()
+    redis.call('ZUNIONSTORE', KEYS[2], 1, KEYS[2], 'WEIGHTS', 0)
+end
+
 local function begin_life(chain, proposed, run)
+    forget_sequences()
     for _, one in ipairs(chain) do
         redis.call('XGROUP', 'DESTROY', log, one.name)
     end
@@ -84,6 +90,7 @@ local function stretches(proposed, run)
         if not string.find(groups.err, 'no such key', 1, true) then
             return groups
         end
+        forget_sequences()
         local one = create(proposed, run, proposed, 0, '0')
         one.start = 0
         return {one}
