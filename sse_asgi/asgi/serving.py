@@ -72,7 +72,7 @@ def serve(
         answer = refuse(_NO_WEBSOCKET, connection.scope, send, options.head)
     elif is_done(connection):
         answer = refuse(Refusal(204), connection.scope, send, options.head)
-    elif connection.method.upper() == "HEAD":
+    elif connection.scope.get("method", "GET").upper() == "HEAD":
         answer = _answer_head(options, connection, receive, send)
     if answer is not None:
         return _answer_without(answer, make, options, connection)
