@@ -89,6 +89,10 @@ FIRST_EVENTS = {
         "/",
         POSITION,
     ),
+    'FastAPI(telemetry={"exclude": lambda scope: scope["path"] == "/events"})': (
+        "/events",
+        "hello",
+    ),
     'OpenTelemetryMiddleware(streams, exclude_spans=["send", "receive"])': ("/", "hello"),
     "EventSourceApp(headlines, on_open=opened, on_close=closed)": ("/", '{"text":"hello"}'),
     "api": ("/tokens", '{"kind":"token","text":"hello"}'),
