@@ -152,7 +152,7 @@ class LoopService:
     async def _call_here(
         self, function: Callable[[], Awaitable[T]], here: EventLoop, deadline: float
     ) -> T:
-        call = CallHere[T](here, deadline)
+        call: CallHere[T] = CallHere(here, deadline)
         self._calls.add(call)
         try:
             return await call.run(function)
