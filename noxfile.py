@@ -1,4 +1,4 @@
-"""Everything that is checked before a change goes in: ``nox`` runs tests, types, lint, package."""
+"""Every check before a change goes in: plain ``nox`` runs tests, types, lint and the package."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ async def sign_in(request: Request) -> PlainTextResponse:
 
 async def private(connection: Connection) -> AsyncIterator[str]:
     cookies, ticket = SimpleCookie(connection.headers.get("cookie")), connection.query.get("ticket")
-    # EventSource sends no Authorization header. A ticket may get into a log: it is good for seconds.
+    # EventSource sends no Authorization header. A ticket may get into a log, so it soon expires.
     signer, age = (sessions, 86_400) if ticket is None else (tickets, 20)
     try:
         user = signer.unsign(ticket or cookies["session"].value, max_age=age).decode()

@@ -17,15 +17,16 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sse_asgi"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOOR = frozenset({"checks", "errors", "headers", "runtime", "wire"})
+FLOOR = frozenset({"checks", "errors", "extras", "headers", "runtime", "wire"})
 CORE = FLOOR | {"asgi"}
 # What the modules of a layer may import of the others; the package itself is the layer "__init__".
 LAYERS = {
     "errors": frozenset({"checks", "headers"}),
     "checks": frozenset[str](),
+    "extras": frozenset[str](),
     "headers": frozenset({"checks"}),
     "runtime": frozenset({"checks", "errors"}),
-    "wire": frozenset({"checks", "errors", "headers"}),
+    "wire": frozenset({"checks", "errors", "extras", "headers"}),
     "asgi": FLOOR,
     "broadcast": FLOOR,
     "__init__": CORE,
@@ -34,6 +35,7 @@ LAYERS = {
     "demo": CORE | {"__init__", "broadcast"},
     "web": CORE | {"__init__", "broadcast"},
     "doctor": CORE | {"__init__"},
+    "otel": CORE | {"__init__", "broadcast"},
     "__main__": CORE | {"__init__", "broadcast", "demo", "doctor"},
 }
 # What they may import beside the standard library. "typing" is for type checkers only; "lazy" is
@@ -58,6 +60,7 @@ PACKAGES = {
     "testing": {"anyio": "", "asgiref": "typing", "trio": "lazy"},
     "testing.httpx": {"anyio": "", "httpx": ""},
     "testing.httpx2": {"anyio": "", "httpx2": ""},
+    "otel": {"opentelemetry": ""},
     "demo": {"anyio": "", "asgiref": "typing", "hypercorn": ""},
     "__main__": {"anyio": "", "hypercorn": "lazy"},
 }
@@ -73,7 +76,7 @@ MUTABLE_CALLS = frozenset(
 FOREIGN = frozenset(
     {"aiohttp", "blacksheep", "daphne", "django", "fastapi", "granian", "httptools", "hypercorn"}
     | {"h11", "h2", "litestar", "pydantic", "quart", "redis", "coredis", "sanic", "sse_starlette"}
-    | {"starlette", "trio", "uvicorn", "uvloop", "asgiref", "orjson", "msgspec"}
+    | {"starlette", "trio", "uvicorn", "uvloop", "asgiref", "orjson", "msgspec", "opentelemetry"}
     | {"backports", "brotli", "brotlicffi", "compression"}
 )
 

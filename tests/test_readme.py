@@ -25,6 +25,7 @@ PAGES = {
     for path in (
         ROOT / "README.md",
         ROOT / "examples" / "README.md",
+        ROOT / "examples" / "deployment" / "README.md",
         *sorted((ROOT / "examples" / "guide").glob("*.md")),
     )
 }
@@ -84,6 +85,16 @@ FIRST_EVENTS = {
     'EventSourceApp(session, compression="auto")': ("/", '{"csrf":"f3a1"}'),
     "EventSourceApp(account, max_lifetime=600)": ("/", '{"user":"ann"}'),
     'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': ("/", '{"n":0}'),
+    "EventSourceApp(prices, on_open=telemetry.on_open, on_close=telemetry.on_close)": (
+        "/",
+        POSITION,
+    ),
+    'FastAPI(telemetry={"exclude": lambda scope: scope["path"] == "/events"})': (
+        "/events",
+        "hello",
+    ),
+    'OpenTelemetryMiddleware(streams, exclude_spans=["send", "receive"])': ("/", "hello"),
+    "EventSourceApp(headlines, on_open=opened, on_close=closed)": ("/", '{"text":"hello"}'),
     "api": ("/tokens", '{"kind":"token","text":"hello"}'),
     "Litestar([events])": ("/events", '{"hello":"Litestar"}'),
     'Quart("events")': ("/events", '{"hello":"Quart"}'),

@@ -31,6 +31,9 @@ __all__ = ["check_scope", "discard", "refuse", "serve", "shared_receive"]
 
 logger: Final = logging.getLogger("sse_asgi")
 
+_NO_WEBSOCKET: Final = Refusal(
+    400, "This is an event stream. Open it with EventSource or fetch, not as a WebSocket."
+)
 _DENIAL_EXTENSION: Final = "websocket.http.response"
 
 
@@ -65,11 +68,11 @@ def serve(
     :param may_stop: asked before the stream is stopped for a reason; False: it goes on
     """
     answer: Coroutine[Any, Any, None] | None = None
-    if not _takes_response(connection.scope):
-        answer = _deny(send)
+    if connection.scope["type"] == "websocket":
+        answer = refuse(_NO_WEBSOCKET, connection.scope, send, options.head)
     elif is_done(connection):
         answer = refuse(Refusal(204), connection.scope, send, options.head)
-    elif connection.method.upper() == "HEAD":
+    elif connection.scope.get("method", "GET").upper() == "HEAD":
         answer = _answer_head(options, connection, receive, send)
     if answer is not None:
         return _answer_without(answer, make, options, connection)

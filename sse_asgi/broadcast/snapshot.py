@@ -26,6 +26,7 @@ class HubSnapshot:
     :param gaps: how often a subscriber had to be told of a gap
     :param lost: how many events these gaps hid from their subscribers, where that was known
     :param silence: seconds since the log was last heard of
+    :param published: how many events this process has published
     """
 
     position: str | None
@@ -38,6 +39,7 @@ class HubSnapshot:
     gaps: int
     lost: int
     silence: float
+    published: int
 
 
 class Placed(Protocol):
@@ -69,4 +71,5 @@ def snapshot_of(reader: LogReader, places: Collection[Placed], silence: float) -
             gaps=reader.gaps,
             lost=reader.lost,
             silence=silence,
+            published=reader.published,
         )

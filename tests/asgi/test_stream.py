@@ -107,17 +107,18 @@ async def test_head_request_of_a_client_that_has_left_is_no_error() -> None:
 
 
 @pytest.mark.anyio
-async def test_websocket_handshake_is_denied_with_the_stream_where_the_server_takes_it() -> None:
+async def test_websocket_handshake_is_denied_and_told_how_to_open_the_stream() -> None:
     async with connect(EventStream(two_events), scope_type="websocket") as events:
-        assert events.status == 200
-        assert await events.body() == b"data: a\n\ndata: b\n\n"
+        assert events.status == 400
+        assert b"Open it with EventSource or fetch" in await events.body()
 
 
 @pytest.mark.anyio
-async def test_denial_response_is_made_of_websocket_messages_only() -> None:
+async def test_denial_response_is_one_whole_message_after_the_head() -> None:
     peer = await serve(EventStream(two_events), type="websocket", extensions=DENIAL)
     kinds = [message["type"] for message in peer.messages]
-    assert kinds == ["websocket.http.response.start"] + ["websocket.http.response.body"] * 3
+    assert kinds == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert peer.messages[-1]["more_body"] is False
 
 
 @pytest.mark.anyio

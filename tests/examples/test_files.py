@@ -17,6 +17,9 @@ MOST_LINES = 59
 """The lines of an example after its header."""
 
 HEADER = re.compile(r"# /// script\n((?:#[^\n]*\n)+?)# ///\n")
+BROUGHT_ALONG = {"opentelemetry_exporter_prometheus": {"opentelemetry", "prometheus_client"}}
+"""The modules that a dependency brings along under other names."""
+
 NOT_LISTED = ("stage",)
 """Modules of the examples that are none themselves."""
 
@@ -58,7 +61,7 @@ def test_header_names_what_the_script_imports(path: Path) -> None:
     dependencies = metadata["dependencies"]
     assert isinstance(dependencies, list)
     named = {re.split(r"[\[><=;]", dependency)[0].replace("-", "_") for dependency in dependencies}
-    assert imported(path) <= named
+    assert imported(path) <= named.union(*(BROUGHT_ALONG.get(name, ()) for name in named))
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)

@@ -28,6 +28,12 @@ while connection.recv(65536):
 """
 
 
+HANDSHAKE = (
+    b"GET /plain HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
 @pytest.fixture(scope="module", params=each_configuration())
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -86,6 +92,17 @@ def test_client_that_has_closed_its_half_is_gone(server: Server) -> None:
         assert client.recv(65536)
         client.shutdown(socket.SHUT_WR)
         assert wait_for_reasons(server, before + 1)[before:] == ["CLIENT_GONE"]
+
+
+def test_websocket_handshake_is_denied_with_one_whole_response(server: Server) -> None:
+    if server.configuration.protocol is Protocol.HTTP2:
+        return  # a handshake is another one there (RFC 8441)
+    with socket.create_connection(("127.0.0.1", server.process.port), TIMEOUT) as client:
+        client.sendall(HANDSHAKE)
+        status = client.makefile("rb").readline().split()[1]
+    assert status in (b"400", b"403")
+    assert server.ask("/control/reasons") is not None
+    assert "Traceback" not in server.process.log
 
 
 def test_200_clients_that_come_and_go_leave_nothing(server: Server) -> None:

@@ -1,86 +1,111 @@
-"""nginx and HAProxy as they are installed, each with a configuration and a port of its own."""
+"""Proxies as they are installed, with the configurations that the examples deploy.
+
+A test fills in ports and paths, and may add directives that spoil a configuration.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.http1 import PROBE
-from tests.servers.process import ServerProcess, free_port
+from tests.servers.process import ROOT, ServerProcess, free_port
 
-__all__ = ["haproxy", "nginx"]
+__all__ = ["DEPLOYMENT", "caddy", "filled_in", "haproxy", "nginx", "nginx_command"]
+
+DEPLOYMENT = ROOT / "examples" / "deployment"
 
 EXECUTE = ("-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])")
 
-NGINX = """
-{user}
-daemon off;
-worker_processes 1;
-pid {directory}/nginx.pid;
-error_log stderr;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            {directives}
-        }}
-    }}
-}}
-"""
+NGINX_PATHS = "".join(
+    f"{name}_temp_path temp/{name};"
+    for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
 
-HAPROXY = """
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 50s
-    timeout server 50s
-frontend front
-    bind 127.0.0.1:{port}
-    default_backend back
-backend back
-    server app 127.0.0.1:{upstream}
-"""
+
+def filled_in(name: str, values: Mapping[str, str]) -> str:
+    """Return a file of the deployment with other ports and paths, each of which it has once."""
+    text = (DEPLOYMENT / name).read_text("utf-8")
+    for given, value in values.items():
+        assert text.count(given) == 1, f"{name} has {given!r} {text.count(given)} times"
+        text = text.replace(given, value)
+    return text
+
+
+def nginx_command(home: Path, port: int, upstream: int, *directives: str) -> Sequence[str]:
+    """Write a configuration into ``home``, and return the command that runs nginx with it."""
+    passing = "proxy_pass http://app;"
+    text = filled_in(
+        "nginx.conf",
+        {
+            "listen 8080;": f"listen 127.0.0.1:{port};",
+            "server 127.0.0.1:8000;": f"server 127.0.0.1:{upstream};",
+            "http {": f"http {{ access_log off; {NGINX_PATHS}",
+            passing: "\n".join((passing, *directives)),
+        },
+    )
+    (home / "temp").mkdir()
+    configuration = home / "nginx.conf"
+    configuration.write_text(text)
+    user = "user root;" if os.geteuid() == 0 else ""
+    mode = f"{user} daemon off; error_log stderr; pid nginx.pid;"
+    # nginx opens its built-in log before it has read that there is another.
+    return "nginx", "-e", "stderr", "-p", str(home), "-c", str(configuration), "-g", mode
 
 
 @contextmanager
 def nginx(upstream: int, directory: Path, *directives: str) -> Iterator[ServerProcess]:
-    """Run nginx with its defaults, and ``directives``, in front of a port."""
+    """Run nginx in front of a port, with ``directives`` beside the others."""
     home = directory / f"nginx-{upstream}-{len(list(directory.iterdir()))}"
     home.mkdir()
     port = free_port()
-    configuration = home / "nginx.conf"
-    text = NGINX.format(
-        user="user root;" if os.geteuid() == 0 else "",
-        directory=home,
-        port=port,
-        upstream=upstream,
-        directives="\n".join(directives),
-    )
-    configuration.write_text(text)
-    # nginx opens its built-in log before it has read that there is another.
-    command = ("nginx", "-e", "stderr", "-p", str(home), "-c", str(configuration))
-    with ServerProcess((*EXECUTE, *command), port, home / "nginx.log") as process:
-        process.wait_ready(PROBE)
+    with _running(nginx_command(home, port, upstream, *directives), port, home) as process:
         yield process
 
 
 @contextmanager
 def haproxy(upstream: int, directory: Path) -> Iterator[ServerProcess]:
-    """Run HAProxy with the usual timeouts in front of a port."""
+    """Run HAProxy in front of a port."""
     port = free_port()
     configuration = directory / f"haproxy-{port}.cfg"
-    configuration.write_text(HAPROXY.format(port=port, upstream=upstream))
-    command = ("haproxy", "-db", "-f", str(configuration))
-    with ServerProcess((*EXECUTE, *command), port, directory / f"haproxy-{port}.log") as process:
+    addresses = {
+        "bind :8080": f"bind 127.0.0.1:{port}",
+        "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+    }
+    configuration.write_text(filled_in("haproxy.cfg", addresses))
+    with _running(("haproxy", "-db", "-f", str(configuration)), port, directory) as process:
+        yield process
+
+
+@contextmanager
+def caddy(upstream: int, directory: Path) -> Iterator[ServerProcess]:
+    """Run Caddy in front of a port."""
+    port = free_port()
+    configuration = directory / f"Caddyfile-{port}"
+    addresses = {
+        ":8080 {": f"http://127.0.0.1:{port} {{",
+        "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+    }
+    configuration.write_text(filled_in("Caddyfile", addresses))
+    command = ("caddy", "run", "--adapter", "caddyfile", "--config", str(configuration))
+    own = {
+        "CADDY_ADMIN": f"unix//{directory / f'caddy-{port}.sock'}",
+        **{f"XDG_{kind}_HOME": str(directory / kind) for kind in ("DATA", "CONFIG")},
+    }
+    with _running(command, port, directory, own) as process:
+        yield process
+
+
+@contextmanager
+def _running(
+    command: Sequence[str],
+    port: int,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ServerProcess]:
+    log = directory / f"{command[0]}-{port}.log"
+    with ServerProcess((*EXECUTE, *command), port, log, environment) as process:
         process.wait_ready(PROBE)
         yield process

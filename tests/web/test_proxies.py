@@ -1,4 +1,6 @@
-"""What stands between: events pass nginx and HAProxy one by one, and a disconnect gets through.
+"""What stands between: events pass each proxy one by one, and a disconnect gets through.
+
+The proxies have the configurations of ``examples/deployment``.
 
 An event counts as live if it arrives before the test has the next one sent. Each test of nginx has
 its negative control: the same stream without the headers of this library.
@@ -21,7 +23,7 @@ from tests.servers.harness import Server, serve
 from tests.servers.response import TIMEOUT
 
 from .app import PING
-from .proxies import haproxy, nginx
+from .proxies import caddy, haproxy, nginx
 
 pytestmark = [pytest.mark.parts, pytest.mark.needs("nginx", "haproxy")]
 
@@ -141,3 +143,10 @@ def test_disconnect_behind_haproxy_is_noticed_within_two_pings(
 def test_events_pass_haproxy(uvicorn: Server, tmp_path: Path) -> None:
     with haproxy(uvicorn.process.port, tmp_path) as proxy:
         assert is_live(uvicorn, proxy.port, "/stream")
+
+
+@pytest.mark.needs("caddy")
+def test_events_pass_caddy_and_a_disconnect_is_noticed(uvicorn: Server, tmp_path: Path) -> None:
+    with caddy(uvicorn.process.port, tmp_path) as proxy:
+        assert is_live(uvicorn, proxy.port, "/stream")
+        assert seconds_until_noticed(uvicorn, proxy.port, "/stream") < 1

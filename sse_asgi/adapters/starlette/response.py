@@ -59,6 +59,9 @@ class EventSourceResponse(Response):
 
     :param content: asynchronous or synchronous iterable; strings are data, dicts hold the fields of
         a :class:`ServerSentEvent`, bytes are sent as they are, and of other items ``str()`` is data
+    :param status_code: the response's status
+    :param headers: further response headers
+    :param media_type: the value of ``Content-Type``
     :param background: runs after the stream, also when the client has left
     :param ping: seconds from one keep-alive to the next, 15 by default; 0: none
     :param sep: what ends each line, CRLF by default

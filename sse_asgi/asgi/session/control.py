@@ -17,7 +17,7 @@ from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
 from .state import ClientGone
-from .writer import DENIAL, HTTP, ResponseWriter
+from .writer import ResponseWriter
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -83,7 +83,6 @@ class StreamControl:
             loop.clock.now,
             status=options.status,
             headers=headers,
-            kinds=HTTP if connection.scope["type"] == "http" else DENIAL,
             compressor=compressor,
         )
         self.outcome: Outcome = Outcome()

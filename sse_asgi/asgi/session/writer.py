@@ -141,7 +141,13 @@ class ResponseWriter:
         return self.since
 
     async def write(
-        self, body: bytes, *, first: bytes = b"", isolated: bool = False, last: bool = False
+        self,
+        body: bytes,
+        *,
+        first: bytes = b"",
+        isolated: bool = False,
+        last: bool = False,
+        end: bytes = b"",
     ) -> bool:
         """Write ``body``, after the head if that is still to come; ``last`` ends the response.
 
@@ -150,6 +156,7 @@ class ResponseWriter:
 
         :param first: goes before ``body`` if the head is still to come
         :param isolated: compress ``body`` independently of its neighbours (BREACH)
+        :param end: the final body, if nothing is compressed
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
         if self.busy:
@@ -174,7 +181,7 @@ class ResponseWriter:
                 await self._send(body, isolated)
             if last:
                 self.state = _FINAL
-                end = b"" if self._compressor is None else self._compressor.finish()
+                end = end if self._compressor is None else self._compressor.finish()
                 await self.send({"type": self.kind, "body": end, "more_body": False})
                 self.bytes += len(end)
         except OSError as exc:
@@ -241,7 +248,8 @@ class ResponseWriter:
         """
         headers = refusal_head(refusal, self._headers or [])
         self._status, self._headers, self._compressor = refusal.status, headers, None
-        await self.write(refusal.body, last=True)
+        # granian takes the denial of a websocket in no more than one message of body.
+        await self.write(b"", last=True, end=refusal.body)
 
     def message_failed(self, error: BaseException) -> None:
         """Take note that ``send`` raised ``error`` for a message of the content's.

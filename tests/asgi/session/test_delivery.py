@@ -15,7 +15,6 @@ from anyio.lowlevel import checkpoint
 from sse_asgi import CloseReason, Connection, EventSourceApp, EventStream, Refusal, StreamSummary
 from sse_asgi.asgi.loop import LoopState
 from sse_asgi.testing import VirtualClock, settle
-from tests.asgi.test_stream import DENIAL
 from tests.harness import (
     HEAD_BODY,
     ON_ASYNCIO,
@@ -301,17 +300,11 @@ async def test_server_cancels_the_request(items: tuple[str]) -> None:
     assert posted.reason is CloseReason.SERVER_STOPPING
 
 
-async def test_head_and_denial_are_as_of_any_other_content() -> None:
+async def test_head_is_as_of_any_other_content() -> None:
     posted = Posted("a")
     peer = await serve(posted.app, method="HEAD")
     assert (peer.status, peer.body) == (200, b"")
     assert posted.mail.takes == 0
-    async with serving(posted.app, type="websocket", extensions=DENIAL) as served:
-        await settle()
-        posted.mail.put("b")
-        await settle()
-    kinds = {message["type"] for message in served.peer.messages}
-    assert kinds == {"websocket.http.response.start", "websocket.http.response.body"}
 
 
 # -- a client that does not read -------------------------------------------------------------------
