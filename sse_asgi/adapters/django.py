@@ -11,8 +11,8 @@ from typing import Unpack
 
 from ..asgi import Connection, ContentSource, StreamKeywords
 from ..errors import Refusal
+from ..extras import missing
 from .body import EventBody
-from .extra import missing
 
 try:
     from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]

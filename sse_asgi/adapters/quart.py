@@ -10,8 +10,8 @@ from typing import Unpack
 
 from ..asgi import Connection, ContentSource, StreamKeywords
 from ..errors import Refusal
+from ..extras import missing
 from .body import EventBody
-from .extra import missing
 
 try:
     from quart import Response, has_request_context, request
