@@ -1,4 +1,4 @@
-"""Checks that hold for every backend of a hub: those of this library pass them, and yours should.
+"""Checks of a hub's backend. The backends of this library pass them, and your own has to.
 
 A check is a coroutine function. It takes a function that opens a new, empty log, and raises
 :exc:`AssertionError` if the log does not keep a promise. With anyio's pytest plugin::
