@@ -66,6 +66,8 @@ class Hub:
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
         self.history: History = backend.history
+        # To ask whether an object has a protocol's methods takes as long as to encode an event.
+        self._ready = backend if isinstance(backend, ReadyBackend) else None
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)
@@ -102,8 +104,8 @@ class Hub:
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
         publication = self._publication(topic, event, token, first, last)
-        if isinstance(self.backend, ReadyBackend):
-            position = publication.append_with(self.backend.publish_nowait)()
+        if self._ready is not None:
+            position = publication.append_with(self._ready.publish_nowait)()
             return self._reader.count_publication(position)
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
@@ -129,8 +131,8 @@ class Hub:
         :raises RuntimeError: the hub runs in the event loop of this very thread
         """
         publication = self._publication(topic, event, token, first, last)
-        if isinstance(self.backend, ReadyBackend):
-            position = publication.append_with(self.backend.publish_nowait)()
+        if self._ready is not None:
+            position = publication.append_with(self._ready.publish_nowait)()
             return self._reader.count_publication(position)
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
