@@ -19,7 +19,7 @@ import falcon.asgi
 import uvicorn
 from blacksheep import Application
 
-from sse_asgi import Connection, EventSourceApp
+from sse_asgi import EventSourceApp
 from sse_asgi.adapters.body import EventBody
 
 
@@ -32,19 +32,17 @@ async def ticks(name: str) -> AsyncIterator[dict[str, str]]:
         print(f"{name} closed", flush=True)
 
 
-def named(connection: Connection) -> AsyncIterator[dict[str, str]]:
-    return ticks(connection.query.get("name", connection.path.strip("/") or "mounted"))
-
-
 class Responder:
     # Falcon does not watch for the client's leaving, so the body does, with receive.
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
         body = EventBody(ticks(name), req.scope, receive=req.scope["receive"])
+        body.begin()
+        resp.status, resp.stream = body.status, body
         resp.set_headers(body.headers)
-        resp.stream = body
 
 
-stream = EventSourceApp(named)  # an ASGI application like any other
+# An ASGI application like any other.
+stream = EventSourceApp(lambda connection: ticks(connection.query.get("name", "beside")))
 mounting = Application()
 mounting.mount("/mounted", stream)
 streaming = falcon.asgi.App()

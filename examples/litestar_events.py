@@ -11,10 +11,11 @@ Run: python examples/litestar_events.py    Try: curl -N localhost:8000/events
 
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import uvicorn
-from litestar import Litestar, asgi, get
+from litestar import Litestar, Request, asgi, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from sse_asgi import Connection, EventSourceApp, EventStream
@@ -36,8 +37,8 @@ async def index() -> str:
 
 
 @get("/events", media_type="text/event-stream")
-async def events(name: str = "events") -> EventSourceResponse:
-    return EventSourceResponse(ticks(name))
+async def events(request: Request[Any, Any, Any]) -> EventSourceResponse:
+    return EventSourceResponse(ticks(request.query_params.get("name", "events")))
 
 
 @get("/returned")
@@ -52,7 +53,7 @@ def mounted(connection: Connection) -> AsyncIterator[dict[str, str]]:
 stream = EventSourceApp(mounted)
 
 
-@asgi("/mounted", is_mount=True)
+@asgi("/mounted", is_mount=True, copy_scope=True)
 async def mount(scope: Scope, receive: Receive, send: Send) -> None:
     await stream(scope, receive, send)
 

@@ -150,9 +150,7 @@ class Reader:
         self._last_event_id = event.id
         if event.event == "position":
             had, missed = len(self.numbers), event.json()["missed"]
-            say(
-                f"    The stream begins. The client has {had} events, and gets {missed} that it missed."
-            )
+            say(f"    The stream begins. The client has {had} events, and missed {missed}.")
             return
         self.numbers.append(int(event.data))
         self._left -= 1
