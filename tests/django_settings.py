@@ -7,8 +7,8 @@ __all__ = ["configure_django"]
 
 def configure_django() -> None:
     """Configure Django, once for all tests of the process."""
-    import django
-    from django.conf import settings
+    import django  # type: ignore[import-untyped]
+    from django.conf import settings  # type: ignore[import-untyped]
 
     if not settings.configured:
         settings.configure(

@@ -15,10 +15,10 @@ from ..extras import missing
 from .body import EventBody
 
 try:
-    from django.core.handlers.asgi import ASGIRequest
-    from django.core.serializers.json import DjangoJSONEncoder
-    from django.db import connections
-    from django.http import (
+    from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
+    from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
+    from django.db import connections  # type: ignore[import-untyped]
+    from django.http import (  # type: ignore[import-untyped]
         HttpRequest,
         HttpResponse,
         StreamingHttpResponse,

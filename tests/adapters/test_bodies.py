@@ -183,8 +183,8 @@ def litestar_app(make: Callable[[], Any], **options: Any) -> Any:
 def django_app(make: Callable[[], Any], **options: Any) -> Any:
     """Return Django's application with a view that streams."""
     configure_django()
-    from django.core.handlers.asgi import ASGIHandler
-    from django.urls import path
+    from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]
+    from django.urls import path  # type: ignore[import-untyped]
 
     from sse_asgi.adapters.django import EventSourceResponse
 
@@ -256,7 +256,7 @@ async def test_json_is_the_frameworks_own(app_of: Any) -> None:
 @pytest.mark.needs("django")
 def test_django_needs_a_request_that_came_through_asgi() -> None:
     configure_django()
-    from django.http import HttpRequest
+    from django.http import HttpRequest  # type: ignore[import-untyped]
 
     from sse_asgi.adapters.django import EventSourceResponse
 
@@ -280,7 +280,7 @@ async def test_django_closes_the_connections_of_the_thread_of_synchronous_conten
 
     configure_django()
     from django.core.handlers.asgi import ASGIRequest
-    from django.db.utils import ConnectionHandler
+    from django.db.utils import ConnectionHandler  # type: ignore[import-untyped]
 
     from sse_asgi.adapters.django import EventSourceResponse
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import StreamingHttpResponse
-from django.test import override_settings
-from django.urls import path
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest  # type: ignore[import-untyped]
+from django.http import StreamingHttpResponse  # type: ignore[import-untyped]
+from django.test import override_settings  # type: ignore[import-untyped]
+from django.urls import path  # type: ignore[import-untyped]
 
 from tests.django_settings import configure_django
 
