@@ -16,7 +16,7 @@ from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
-from .state import ClientGone
+from .state import ClientGone, Held
 from .writer import ResponseWriter
 
 if TYPE_CHECKING:
@@ -219,6 +219,10 @@ class StreamControl:
         elif self.loop.shutdown.is_stopping:
             self.stop(CloseReason.SERVER_STOPPING)
 
+    def look_at(self, when: float) -> None:
+        """Have the timers look at the stream at ``when``, unless they do so sooner."""
+        self.loop.timers.look_at(self, when)
+
     def look(self, now: float) -> tuple[float, bool]:
         """Do what is due and need not wait; return the time of the next look and whether to act."""
         while (deadlines := self.deadlines) is not None:
@@ -270,7 +274,7 @@ class StreamControl:
             self.deadlines.cleaned_up()
 
     async def act(self) -> None:
-        """Send the head, or a keep-alive, in the context of the request. Raises nothing."""
+        """Send what is due, in the context of the request. Raises nothing."""
         task = this_task()
         with anyio.CancelScope() as self._acting:
             try:
@@ -282,9 +286,26 @@ class StreamControl:
         self._acting = None
 
     async def _write_due(self) -> Any:
-        writer, options = self.writer, self.options
+        writer = self.writer
         if writer.busy or writer.is_closed or self.outcome.reason is not None:
             return
+        if writer.window is not None:
+            await self._write_window(writer.window)
+            return
+        await self._write_silence()
+
+    async def _write_window(self, window: Held) -> None:
+        now, deadlines = self.loop.clock.now, self.deadlines
+        if window.due_at <= now():
+            await window.flush()
+        elif deadlines is not None and deadlines.next(self.writer, now())[1] is Due.WRITE:
+            await self._write_silence()  # unless the content has written since the look
+        # More may be due by now: events that came meanwhile, or a keep-alive.
+        if not self.writer.is_halted:
+            self.look_at(now())
+
+    async def _write_silence(self) -> None:
+        writer, options = self.writer, self.options
         if not writer.started:
             await writer.write(options.first or FIRST_BODY)
             return

@@ -29,6 +29,7 @@ from .farewell import take_leave
 from .hooks import tell_close, tell_open
 from .inbox import client_left
 from .state import ClientGone
+from .window import Pause, Window, write_in_windows
 
 __all__ = ["ContentMaker", "Session"]
 
@@ -160,8 +161,17 @@ class Session:
         control = self.control
         self._content = None  # if another stream has claimed it, it is not ours to close
         claim_content(content)
+        pause = None
+        if control.options.window:
+            pause = Pause(control.options.window, control.loop.clock.now, control.look_at)
+            control.writer.window = pause
         self._items = delivery = Delivery(
-            content, control.writer, control.loop.pump, control.options.first, control.content_ended
+            content,
+            control.writer,
+            control.loop.pump,
+            control.options.first,
+            control.content_ended,
+            pause,
         )
         if alone:
             control.listen = self._listen
@@ -179,12 +189,23 @@ class Session:
         """
         control, item = self.control, None
         options, writer, tasks = control.options, control.writer, control.tasks
+        window = Window(writer, options.window, options.first) if options.window else None
+        writer.window = window
         while True:
             try:
-                if item is not None and not await writer.write_batch(
+                if item is not None and not await (window or writer).write_batch(
                     as_batch(item, options.encode), options.first
                 ):
                     return False
+                if window is not None:
+                    return await write_in_windows(
+                        window,
+                        writer,
+                        items,
+                        options.encode,
+                        control.look_at,
+                        tasks.cancelled_calls,
+                    )
                 return await write_events(
                     writer, items, options.encode, options.first, tasks.cancelled_calls
                 )
