@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 
@@ -16,7 +16,8 @@ from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
-from .state import ClientGone, Held
+from .due import write_due
+from .state import ClientGone
 from .writer import ResponseWriter
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ __all__ = ["MayStop", "StreamControl"]
 logger: Final = logging.getLogger("sse_asgi")
 
 MayStop: TypeAlias = Callable[[CloseReason], bool]
-
-FIRST_BODY = b":\n\n"
-"""Makes daphne send the head and Firefox fire ``open`` when there is nothing else to send yet."""
 
 
 class StreamControl:
@@ -275,43 +273,19 @@ class StreamControl:
 
     async def act(self) -> None:
         """Send what is due, in the context of the request. Raises nothing."""
+        if self.outcome.reason is not None:
+            return
         task = this_task()
         with anyio.CancelScope() as self._acting:
             try:
-                await in_context(self._context, self._write_due())
+                await in_context(
+                    self._context, write_due(self.writer, self.options, self.deadlines)
+                )
             except BaseException as exc:
                 self.broken(exc)
                 if is_cancellation(exc, task) or isinstance(exc, KeyboardInterrupt | SystemExit):
                     raise
         self._acting = None
-
-    async def _write_due(self) -> Any:
-        writer = self.writer
-        if writer.busy or writer.is_closed or self.outcome.reason is not None:
-            return
-        if writer.window is not None:
-            await self._write_window(writer.window)
-            return
-        await self._write_silence()
-
-    async def _write_window(self, window: Held) -> None:
-        now, deadlines = self.loop.clock.now, self.deadlines
-        if window.due_at <= now():
-            await window.flush()
-        elif deadlines is not None and deadlines.next(self.writer, now())[1] is Due.WRITE:
-            await self._write_silence()  # unless the content has written since the look
-        # More may be due by now: events that came meanwhile, or a keep-alive.
-        if not self.writer.is_halted:
-            self.look_at(now())
-
-    async def _write_silence(self) -> None:
-        writer, options = self.writer, self.options
-        if not writer.started:
-            await writer.write(options.first or FIRST_BODY)
-            return
-        if self.deadlines is not None:
-            self.deadlines.pinged(self.loop.clock.now())
-        if options.ping_message is None:
-            await writer.write(options.comment)
-        else:
-            await writer.write(options.encode(options.ping_message()))
+        if self.writer.window is not None and not self.writer.is_halted:
+            # More may be due by now: events that came meanwhile, or a keep-alive.
+            self.look_at(self.loop.clock.now())

@@ -17,19 +17,16 @@ itself. It is just not asked for them before the window is over: see :class:`Pau
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from anyio.lowlevel import checkpoint
-
-from ...wire.batch import BATCH_BYTES, EncodedBatch, IsolatedBlock
+from ...wire.batch import BATCH_BYTES, EncodedBatch
 from .deadlines import NEVER
-from .events import EVENTS_PER_LOOK, EVENTS_PER_TURN, MOMENT
 
 if TYPE_CHECKING:
     from .writer import ResponseWriter
 
-__all__ = ["Pause", "Window", "write_in_windows"]
+__all__ = ["Pause", "Window"]
 
 _FULL_EVENTS: Final = 512
 """Events of a full message of a hub's subscription."""
@@ -149,52 +146,6 @@ class Window:
         blocks, events = self._blocks, self._events
         self._blocks, self._events, self._size = [], 0, 0
         return EncodedBatch(blocks[0] if len(blocks) == 1 else b"".join(blocks), events)
-
-
-async def write_in_windows(
-    window: Window,
-    writer: ResponseWriter,
-    items: AsyncIterable[object],
-    encode: Callable[[object], bytes],
-    look_at: Callable[[float], object],
-    is_cancelled: Callable[[], object],
-) -> bool:
-    """Write ``items`` by the window, as :func:`~.events.write_events` does without one.
-
-    Returns True at the end of ``items``; False when they go on although the stream has ended.
-
-    :param look_at: has the timers look at the stream at that time, or before
-    :param is_cancelled: tells whether this task goes on although it was cancelled
-    :raises ClientGone: ``send`` raised an :exc:`OSError`
-    """
-    now, events, turn, look = writer.now, 0, EVENTS_PER_TURN, 1
-    looked_at = now()
-    due_at = window.due_at  # something is held if the content has taken back a cancellation
-    look_at(due_at)
-    async for item in items:
-        if type(item) is EncodedBatch:
-            body, count, isolated = item
-        else:
-            body, count = encode(item), 1
-            isolated = type(body) is IsolatedBlock
-        if (window.hold(body, count, isolated) or writer.busy) and not await window.settle():
-            return False
-        if due_at != window.due_at:
-            due_at = window.due_at
-            look_at(due_at)
-        events += count
-        if events >= look:
-            if is_cancelled():
-                return False
-            since, looked_at = looked_at, now()
-            look = events + (EVENTS_PER_LOOK if looked_at - since < MOMENT else 1)
-            if events >= turn:
-                await checkpoint()
-                turn = events + EVENTS_PER_TURN
-    while window.due_at < NEVER:
-        if not await window.flush():
-            return False
-    return True
 
 
 class Pause:
