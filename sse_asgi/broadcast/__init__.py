@@ -5,6 +5,7 @@ from .hub import Hub
 from .log.backend import Backend, Page
 from .log.entry import Entry, Position
 from .log.history import History
+from .runs import Runs, RunState
 from .snapshot import HubSnapshot
 from .subscription import Subscription
 
@@ -17,5 +18,7 @@ __all__ = [
     "MemoryBackend",
     "Page",
     "Position",
+    "RunState",
+    "Runs",
     "Subscription",
 ]
