@@ -28,6 +28,8 @@ class Index:
 
 async def events(req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
     body = EventBody(ticks(name), req.scope, receive=req.scope["receive"])
+    body.begin()
+    resp.status = body.status
     for header, value in body.headers:
         resp.set_header(header, value)
     resp.stream = body

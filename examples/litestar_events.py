@@ -4,9 +4,10 @@ Run: uvicorn examples.litestar_events:app    Try: curl -N localhost:8000/events
 """
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
-from litestar import Litestar, asgi, get
+from litestar import Litestar, Request, asgi, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from sse_asgi import Connection, EventSourceApp, EventStream
@@ -28,8 +29,8 @@ async def index() -> str:
 
 
 @get("/events", media_type="text/event-stream")
-async def events(name: str = "events") -> EventSourceResponse:
-    return EventSourceResponse(ticks(name))
+async def events(request: Request[Any, Any, Any]) -> EventSourceResponse:
+    return EventSourceResponse(ticks(request.query_params.get("name", "events")))
 
 
 @get("/returned")
@@ -44,7 +45,7 @@ def mounted(connection: Connection) -> AsyncIterator[dict[str, str]]:
 stream = EventSourceApp(mounted)
 
 
-@asgi("/mounted", is_mount=True)
+@asgi("/mounted", is_mount=True, copy_scope=True)
 async def mount(scope: Scope, receive: Receive, send: Send) -> None:
     await stream(scope, receive, send)
 

@@ -13,6 +13,7 @@ Try: curl -N localhost:8000/news & curl localhost:8000/metrics | grep sse_
 """
 
 import asyncio
+from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -47,7 +48,7 @@ async def announce(request: Request) -> Response:
 
 
 streams = EventSourceApp(news, on_open=telemetry.on_open, on_close=telemetry.on_close)
-app = Starlette(
+app: Any = Starlette(
     routes=[
         Route("/news", streams),
         Route("/announce", announce, methods=["POST"]),

@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from .extras import how_to_install
+
 __all__ = ["main"]
 
 
@@ -45,7 +47,7 @@ def _demo(host: str, port: int) -> int:
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.partition(".")[0] != "hypercorn":
             raise
-        print('The demo needs hypercorn: pip install "sse-asgi[demo]"', file=sys.stderr)
+        print(f"The demo needs hypercorn: {how_to_install('demo')}", file=sys.stderr)
         return 2
     return run(host, port)
 

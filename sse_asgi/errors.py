@@ -105,6 +105,7 @@ class PublishError(SSEError):
     The log may hold the event or not. Publishing the event again with the same ``token``, within
     two minutes of the first attempt, is safe: the log then holds it once.
 
+    :param message: the reason
     :param token: the token to repeat the call with
     """
 

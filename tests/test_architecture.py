@@ -17,15 +17,16 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sse_asgi"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOOR = frozenset({"checks", "errors", "headers", "runtime", "wire"})
+FLOOR = frozenset({"checks", "errors", "extras", "headers", "runtime", "wire"})
 CORE = FLOOR | {"asgi"}
 # What the modules of a layer may import of the others; the package itself is the layer "__init__".
 LAYERS = {
     "errors": frozenset({"checks", "headers"}),
     "checks": frozenset[str](),
+    "extras": frozenset[str](),
     "headers": frozenset({"checks"}),
     "runtime": frozenset({"checks", "errors"}),
-    "wire": frozenset({"checks", "errors", "headers"}),
+    "wire": frozenset({"checks", "errors", "extras", "headers"}),
     "asgi": FLOOR,
     "broadcast": FLOOR,
     "__init__": CORE | {"broadcast"},

@@ -11,8 +11,8 @@ from typing import Unpack
 
 from ..asgi import Connection, ContentSource, StreamKeywords
 from ..errors import Refusal
+from ..extras import missing
 from .body import EventBody
-from .extra import missing
 
 try:
     from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
@@ -53,9 +53,10 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         options.setdefault("serializer", _to_json)
         body = EventBody(content, request.scope, **options)
         body.options = body.options.derived(thread_ended=connections.close_all)
+        body.begin()
         self.connection: Connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
-        super().__init__(body, status=body.options.status)
+        super().__init__(body, status=body.status)
         given: set[str] = set()
         self.headers["content-encoding"] = "identity"
         for name, value in body.headers:

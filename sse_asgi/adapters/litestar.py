@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any, Unpack
 
 from ..asgi import Connection, ContentSource, StreamKeywords, StreamOptions
-from ..asgi.content.source import content_factory
-from ..asgi.serving import serve
+from ..asgi.serving import content_factory, serve
 from ..errors import Refusal
+from ..extras import missing
 from ..headers import Headers, end_to_end
 from ..wire import Encoder
-from .extra import missing
 from .foreign import encode_item
 
 try:

@@ -50,7 +50,8 @@ class EventStream:
 
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        check_scope(scope)
+        if scope["type"] != "http":
+            check_scope(scope)
         self._loop = loop = LoopState.current(self._loop)
         connection = Connection(scope)
         await serve(self._make, self.options, connection, receive, send, self, loop=loop)

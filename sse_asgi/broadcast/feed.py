@@ -188,7 +188,8 @@ class LoopFeeds:
             restarted, self._restarted = self._restarted, False
             refreshes, self._refreshes = self._refreshes, False
             self._is_scheduled = False
-            self.horizon, middle = self.history.tip, self.history.middle
+            self.horizon = self.history.tip
+            middle = self.history.middle if refreshes else 0
             news = []
             for feed in noted:
                 feed.is_noted = False

@@ -21,7 +21,6 @@ from .backends.memory import MemoryBackend
 from .failure import BackendFailure
 from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
-from .log.entry import Position
 from .log.history import History
 from .log.reader import LogReader
 from .publication import Publication, check_topic, confirmation
@@ -68,6 +67,8 @@ class Hub:
             raise TypeError(f"backend must keep a log (see Backend), not {backend!r}")
         self.backend = backend
         self.history: History = backend.history
+        # To ask whether an object has a protocol's methods takes as long as to encode an event.
+        self._ready = backend if isinstance(backend, ReadyBackend) else None
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
         self._feeds = PerLoop(self._new_feeds)
         self._service = LoopService(self._run, self._ended, self._after_fork)
@@ -104,11 +105,12 @@ class Hub:
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
         publication = self._publication(topic, event, token, first, last)
-        if isinstance(self.backend, ReadyBackend):
-            return self._published(publication.append_with(self.backend.publish_nowait)())
+        if self._ready is not None:
+            position = publication.append_with(self._ready.publish_nowait)()
+            return self._reader.count_publication(position)
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
-            return self._published(await self._service.call(publish, _CALL_TIMEOUT))
+            return self._reader.count_publication(await self._service.call(publish, _CALL_TIMEOUT))
 
     def publish_sync(
         self,
@@ -130,11 +132,12 @@ class Hub:
         :raises RuntimeError: the hub runs in the event loop of this very thread
         """
         publication = self._publication(topic, event, token, first, last)
-        if isinstance(self.backend, ReadyBackend):
-            return self._published(publication.append_with(self.backend.publish_nowait)())
+        if self._ready is not None:
+            position = publication.append_with(self._ready.publish_nowait)()
+            return self._reader.count_publication(position)
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
-            return self._published(self._service.call_from_thread(publish, timeout))
+            return self._reader.count_publication(self._service.call_from_thread(publish, timeout))
 
     publish_threadsafe = publish_sync
     """The former name of :meth:`publish_sync`."""
@@ -145,12 +148,6 @@ class Hub:
         if token is None and self.backend.needs_run:
             token = token_hex(16)  # a caller that gets no answer repeats the call with it
         return Publication.of(topic, event, token, self._reader.encode, first=first, last=last)
-
-    def _published(self, position: Position) -> str:
-        """Count an event that the log has, and return its ID."""
-        # No lock: on a Python without the GIL, two threads may count one event.
-        self._reader.published += 1
-        return str(position)
 
     # -- subscribing -------------------------------------------------------------------------------
 

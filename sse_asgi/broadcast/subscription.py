@@ -36,9 +36,7 @@ class Subscription(AsyncIterator[EncodedBatch]):
     It ends when all of its topics have ended and nothing of them is left. A client that comes back
     with the ID of the last event is refused: the first step raises ``Refusal(204)``.
 
-    Made by :meth:`Hub.subscribe`, for one stream.
-
-    :param feeds: returns the feeds of the running event loop
+    :meth:`Hub.subscribe` makes it, for one stream.
     """
 
     __slots__ = (

@@ -6,12 +6,12 @@ hub costs one look at each collection.
 
 from __future__ import annotations
 
+from ..extras import missing
+
 try:
     import opentelemetry.metrics  # noqa: F401
 except ModuleNotFoundError as exc:
-    raise ModuleNotFoundError(
-        'opentelemetry is not installed: pip install "sse-asgi[otel]"', name=exc.name
-    ) from exc
+    raise missing("otel", exc) from exc
 
 from .hubs import observe_hubs
 from .streams import StreamTelemetry

@@ -14,11 +14,11 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from time import monotonic
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 
+from .call import Call, CallEnded, CallHere, Deadline
 from .eventloop import EventLoop, Spawned
 
 __all__ = ["LoopService", "ServiceStopped"]
@@ -33,10 +33,6 @@ logger: Final = logging.getLogger("sse_asgi")
 
 class ServiceStopped(Exception):
     """The service was stopped while a call was under way."""
-
-
-class _Ended(Exception):
-    """The event loop of the service ended while a call was under way."""
 
 
 class LoopService:
@@ -64,7 +60,7 @@ class LoopService:
         self._loop: EventLoop | None = None
         self._task: Spawned | None = None
         self._ended: threading.Event | None = None
-        self._calls: set[_Call[Any]] = set()
+        self._calls: set[Call[Any] | CallHere[Any]] = set()
 
     @property
     def is_here(self) -> bool:
@@ -129,7 +125,7 @@ class LoopService:
                     self._loop = self._task = None
             ended.set()
             if is_current:
-                self._abandon(_Ended())
+                self._abandon(CallEnded())
                 self._on_end(loop)
 
     def _abandon(self, error: Exception) -> None:
@@ -145,22 +141,41 @@ class LoopService:
         :raises ServiceStopped: the service was stopped meanwhile
         """
         here = EventLoop()
-        with anyio.fail_after(timeout):
-            while True:
-                self.start(here)
-                done = anyio.Event()
-                call = _Call(function, partial(here.call_soon, done.set))
-                loop = self._send(call)
-                try:
-                    while loop is not None and not done.is_set():
-                        with anyio.move_on_after(_POLL):
-                            await done.wait()
-                        if not done.is_set() and not loop.is_running:
-                            call.abandon(_Ended())
-                finally:
-                    call.abandon(_Ended())  # the caller may have been cancelled
-                with suppress(_Ended):
-                    return call.result()
+        deadline = anyio.current_time() + timeout
+        while True:
+            self.start(here)
+            with suppress(CallEnded):
+                if self.is_here:
+                    return await self._call_here(function, here, deadline)
+                return await self._call_there(function, here, deadline)
+
+    async def _call_here(
+        self, function: Callable[[], Awaitable[T]], here: EventLoop, deadline: float
+    ) -> T:
+        call: CallHere[T] = CallHere(here, deadline)
+        self._calls.add(call)
+        try:
+            return await call.run(function)
+        finally:
+            self._calls.discard(call)
+
+    async def _call_there(
+        self, function: Callable[[], Awaitable[T]], here: EventLoop, deadline: float
+    ) -> T:
+        done = anyio.Event()
+        call = Call(function, partial(here.call_soon, done.set))
+        loop = self._send(call)
+        try:
+            while loop is not None and not done.is_set():
+                with anyio.move_on_after(min(_POLL, deadline - anyio.current_time())):
+                    await done.wait()
+                if not done.is_set() and not loop.is_running:
+                    call.abandon(CallEnded())
+                elif not done.is_set() and anyio.current_time() >= deadline:
+                    raise TimeoutError
+        finally:
+            call.abandon(CallEnded())  # the caller may have been cancelled
+        return call.result()
 
     def call_from_thread(self, function: Callable[[], Awaitable[T]], timeout: float) -> T:
         """Call ``function`` there from a thread that runs no event loop, and wait.
@@ -174,23 +189,23 @@ class LoopService:
         self.check_process()
         if self.is_here:
             raise RuntimeError("this is the hub's own event loop: await publish() instead")
-        deadline = _Deadline(timeout)
+        deadline = Deadline(timeout)
         while True:
             if not self._is_alive:
                 self._start_in_thread(deadline)
             done = threading.Event()
-            call = _Call(function, done.set)
+            call = Call(function, done.set)
             loop = self._send(call)
             while loop is not None and not done.wait(min(_POLL, deadline.left())):
                 if not deadline.left():
                     self._calls.discard(call)
                     raise TimeoutError(f"the hub's event loop gave no answer in {timeout:g} s")
                 if not loop.is_running:
-                    call.abandon(_Ended())
-            with suppress(_Ended):
+                    call.abandon(CallEnded())
+            with suppress(CallEnded):
                 return call.result()
 
-    def _start_in_thread(self, deadline: _Deadline) -> None:
+    def _start_in_thread(self, deadline: Deadline) -> None:
         started = threading.Event()
 
         async def serve() -> None:
@@ -205,7 +220,7 @@ class LoopService:
         if not started.wait(deadline.left()):
             raise TimeoutError("the thread of the hub did not start in time")
 
-    def _send(self, call: _Call[Any]) -> EventLoop | None:
+    def _send(self, call: Call[Any]) -> EventLoop | None:
         """Have the call carried out; return the event loop that does it, or None if it is gone."""
         loop = self._loop
         self._calls.add(call)
@@ -215,76 +230,6 @@ class LoopService:
                 raise RuntimeError
             loop.call_soon(call.begin, loop)
         except RuntimeError:
-            call.abandon(_Ended())
+            call.abandon(CallEnded())
             return None
         return loop
-
-
-class _Deadline:
-    def __init__(self, timeout: float) -> None:
-        self._at = monotonic() + timeout
-
-    def left(self) -> float:
-        return max(0.0, self._at - monotonic())
-
-
-class _Call(Generic[T]):
-    """One call on its way to another event loop, and its outcome on the way back."""
-
-    def __init__(self, function: Callable[[], Awaitable[T]], done: Callable[[], object]) -> None:
-        self._function = function
-        self._done = done
-        self._lock = threading.Lock()
-        self._outcome: list[T] = []
-        self._error: Exception | None = None
-        self._is_over = False
-        self._over: Callable[[_Call[T]], object] | None = None
-        self._loop: EventLoop | None = None
-        self._task: Spawned | None = None
-
-    def when_over(self, over: Callable[[_Call[T]], object]) -> None:
-        """Call ``over`` when the call has an outcome."""
-        self._over = over
-
-    def begin(self, loop: EventLoop) -> None:
-        """Carry the call out; in the service's event loop."""
-        if not self._is_over:
-            self._loop = loop
-            self._task = loop.spawn(self._run)
-
-    async def _run(self) -> None:
-        try:
-            result = await self._function()
-        except Exception as exc:
-            self._end(exc)
-        except BaseException:
-            self._end(_Ended())
-            raise
-        else:
-            self._end(None, result)
-
-    def abandon(self, error: Exception) -> None:
-        """Give the call up, in any thread; what it has begun is cancelled."""
-        loop, task = self._loop, self._task
-        if self._end(error) and loop is not None and task is not None:
-            with suppress(RuntimeError):  # that event loop is gone
-                loop.call_soon(task.cancel)
-
-    def _end(self, error: Exception | None, *outcome: T) -> bool:
-        with self._lock:
-            if self._is_over:
-                return False
-            self._is_over = True
-            self._error = error
-            self._outcome.extend(outcome)
-        if self._over is not None:
-            self._over(self)
-        with suppress(RuntimeError):  # the caller's event loop is gone
-            self._done()
-        return True
-
-    def result(self) -> T:
-        """Return the outcome."""
-        if self._error is not None:
-            raise self._error
-        return self._outcome[0]

@@ -71,11 +71,14 @@ def connect(
 
     :param app: any ASGI 3 application
     :param path: path and query of the request; below ``root_path``
+    :param method: the method of the request
     :param headers: request headers; ``host`` and ``accept`` are sent unless given here
     :param body: the request's body; each element of an iterable is an ``http.request`` message
     :param last_event_id: the ``Last-Event-ID`` header
+    :param http_version: ``scope["http_version"]``: ``"1.0"``, ``"1.1"``, ``"2"`` or ``"3"``
     :param client: address and port that the request comes from
     :param root_path: where the app is mounted; ``scope["path"]`` begins with it, as on servers
+    :param scheme: ``scope["scheme"]``: ``"http"`` or ``"https"``
     :param scope_type: ``"websocket"`` makes a WebSocket handshake, which the app is to deny
     :param state: what the lifespan left for requests, see :func:`lifespan`
     :param extensions: ``scope["extensions"]``

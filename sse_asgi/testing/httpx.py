@@ -1,15 +1,19 @@
 """A transport that streams, for ``httpx.AsyncClient(transport=ASGIStreamingTransport(app))``.
 
-Import it from this module, which needs httpx; the rest of the package does not.
+Import it from this module. It needs ``pip install "sse-asgi[httpx]"``, the rest does not.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import httpx
-
+from ..extras import missing
 from .transport import BodyStream, StreamingTransport
+
+try:
+    import httpx
+except ModuleNotFoundError as _exc:
+    raise missing("httpx", _exc) from _exc
 
 __all__ = ["ASGIStreamingTransport"]
 

@@ -1,15 +1,19 @@
 """A transport that streams, for ``httpx2.AsyncClient(transport=ASGIStreamingTransport(app))``.
 
-Import it from this module, which needs httpx2; the rest of the package does not.
+Import it from this module. It needs ``pip install "sse-asgi[httpx2]"``, the rest does not.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import httpx2
-
+from ..extras import missing
 from .transport import BodyStream, StreamingTransport
+
+try:
+    import httpx2
+except ModuleNotFoundError as _exc:
+    raise missing("httpx2", _exc) from _exc
 
 __all__ = ["ASGIStreamingTransport"]
 

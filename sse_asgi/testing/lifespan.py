@@ -25,6 +25,7 @@ async def lifespan(app: ASGIApp, *, timeout: float = 5.0) -> AsyncIterator[dict[
     Leaving the block shuts the app down, whether streams are open or not. What the app raises is
     raised, also when it is that it does not know the lifespan protocol.
 
+    :param app: any ASGI 3 application
     :param timeout: the bound of startup and of shutdown, in seconds
     :raises LifespanFailed: the app reported a failure
     :raises StreamTimeout: the app did not answer in time

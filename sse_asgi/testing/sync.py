@@ -32,6 +32,8 @@ def connect_sync(
 ) -> Iterator[SyncEventClient]:
     """Connect as :func:`connect` does, but block: the app runs in the event loop of a thread.
 
+    :param app: the ASGI application
+    :param path: the path of the request, with its query
     :param clock: what the streams go by, see :meth:`SyncEventClient.advance`
     :param portal: the event loop to use, such as that of the app's lifespan, instead of a new one
     :param backend: the new event loop's: ``"asyncio"`` or ``"trio"``

@@ -54,6 +54,9 @@ class Effort:
     :param connections: connections of a real server, one after the other or at once
     :param audiences: numbers of clients that an event is published to
     :param deliveries: events times clients of one sample
+    :param crowds: numbers of clients that have topics of their own
+    :param topics: numbers of topics of one subscription, beside one of a single topic
+    :param entries: lengths of backlogs; the first is the one that the others are held against
     """
 
     rounds: int = 15
@@ -63,6 +66,9 @@ class Effort:
     connections: int = 1_000
     audiences: tuple[int, ...] = (100, 1_000, 3_000)
     deliveries: int = 20_000
+    crowds: tuple[int, ...] = (1_000, 10_000)
+    topics: tuple[int, ...] = (10, 100, 1_000)
+    entries: tuple[int, ...] = (10_000, 100_000, 1_000_000)
 
     @classmethod
     def quick(cls) -> Effort:
@@ -75,6 +81,9 @@ class Effort:
             connections=50,
             audiences=(10, 50),
             deliveries=1_000,
+            crowds=(50, 200),
+            topics=(10,),
+            entries=(1_000, 5_000),
         )
 
 

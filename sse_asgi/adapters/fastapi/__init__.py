@@ -4,7 +4,7 @@ A :class:`sse_asgi.Refusal` that a path operation raises becomes its status with
 ``app.add_exception_handler(Refusal, refuse)``.
 """
 
-from ..extra import missing
+from ...extras import missing
 
 try:
     from ..starlette.native import refuse

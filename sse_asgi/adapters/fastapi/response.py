@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Self, Unpack
 
@@ -11,7 +12,6 @@ from starlette.background import BackgroundTask
 from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
-from ...asgi.options import Encode
 from ...asgi.serving import check_scope, serve, shared_receive
 from ...headers import end_to_end
 from ..foreign import native_event
@@ -52,7 +52,7 @@ class EventSourceResponse(EventResponse):
     ) -> None:
         super().__init__(content, status_code, background, **options)
         self._source = source
-        self._encode: Encode = partial(_encode, self._options.encode, events)
+        self._encode = partial(_encode, self._options.encode, events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)
@@ -119,6 +119,6 @@ class EventSource:
         return message
 
 
-def _encode(encode: Encode, events: EventTypes | None, item: Any) -> bytes:
+def _encode(encode: Callable[[object], bytes], events: EventTypes | None, item: Any) -> bytes:
     item = native_event(item)
     return encode(item if events is None else events.named(item))

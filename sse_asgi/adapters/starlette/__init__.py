@@ -5,7 +5,7 @@ API: JSON data, validation, and every option. A :class:`sse_asgi.Refusal` that a
 becomes its status with ``app.add_exception_handler(Refusal, refuse)``.
 """
 
-from ..extra import missing
+from ...extras import missing
 
 try:
     from .event import JSONServerSentEvent, ServerSentEvent, ensure_bytes

@@ -101,6 +101,7 @@ def ensure_bytes(data: Any, sep: str | None) -> bytes:
     ``str()`` is the data. Events of this library are taken as well, and keep its rules. Events of
     other packages are understood by their fields.
 
+    :param data: the item
     :param sep: what ends each line, but for an event that has its own; None: CRLF
     """
     if isinstance(data, (bytes, memoryview)):

@@ -18,10 +18,15 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from ... import checks
-from ...asgi import CloseReason, Connection, Notice, StreamOptions
-from ...asgi.content.source import Given, check_content
-from ...asgi.serving import check_scope, serve, shared_receive
-from ...asgi.session.control import StreamControl
+from ...asgi import CloseReason, Connection, StreamOptions
+from ...asgi.serving import (
+    Given,
+    StreamControl,
+    check_content,
+    check_scope,
+    serve,
+    shared_receive,
+)
 from ...errors import SendTimeout
 from ...headers import end_to_end
 from ...wire import Compression
@@ -59,6 +64,9 @@ class EventSourceResponse(Response):
 
     :param content: asynchronous or synchronous iterable; strings are data, dicts hold the fields of
         a :class:`ServerSentEvent`, bytes are sent as they are, and of other items ``str()`` is data
+    :param status_code: the response's status
+    :param headers: further response headers
+    :param media_type: the value of ``Content-Type``
     :param background: runs after the stream, also when the client has left
     :param ping: seconds from one keep-alive to the next, 15 by default; 0: none
     :param sep: what ends each line, CRLF by default
@@ -165,7 +173,7 @@ class EventSourceResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)
-        connection = Connection(scope, Notice())
+        connection = Connection(scope)
         connection.shutdown.is_set()  # this starts the grace, which each stream has here
         try:
             await self._serve(

@@ -68,7 +68,7 @@ class ShutdownWatch:
         self._signals = SignalChain(self._on_signal)
         event_loop.when_gone(self._signals.remove)
         self._servers = Servers(event_loop.on_asyncio)
-        self._notice = _Notice()
+        self._notice: _Notice | None = None
         self._default_action: DefaultAction | None = None
         self._holds = 0
         self.is_open: bool = False
@@ -77,11 +77,12 @@ class ShutdownWatch:
     @property
     def is_stopping(self) -> bool:
         """Whether the server stops, so that a new stream must end at once."""
-        return self._notice.is_given and self._clock.now() < self._notice.given_at + NOTICE_HOLDS
+        notice = self._notice
+        return notice is not None and self._clock.now() < notice.given_at + NOTICE_HOLDS
 
     def open(self) -> None:
         """Watch while streams are open, and one look longer: the next may be on its way."""
-        if self._notice.is_given and self._notice.is_for_former(self._servers):
+        if self._notice is not None and self._notice.is_for_former(self._servers):
             self.withdraw()
         self._servers.may_have_changed = True
         if not self.is_open:
@@ -123,7 +124,7 @@ class ShutdownWatch:
 
     def withdraw(self) -> None:
         """Let new streams run again."""
-        self._notice = _Notice()
+        self._notice = None
 
     # -- signals -----------------------------------------------------------------------------------
 
@@ -224,13 +225,9 @@ class _Notice:
 
     __slots__ = ("_servers", "given_at")
 
-    def __init__(self, given_at: float = -NEVER, servers: Servers | None = None) -> None:
+    def __init__(self, given_at: float, servers: Servers) -> None:
         self.given_at = given_at
-        self._servers = [] if servers is None else list(servers.known)
-
-    @property
-    def is_given(self) -> bool:
-        return self.given_at > -NEVER
+        self._servers = list(servers.known)
 
     def is_for_former(self, servers: Servers) -> bool:
         """Tell whether the server that stopped is gone, and another one runs in the event loop."""

@@ -39,7 +39,15 @@ async def take_leave(
         if outcome.reason is CloseReason.REFUSED and isinstance(error, Refusal):
             await _refuse(error, outcome, writer)
         elif error is None or writer.started:
-            await writer.write(await _last_block(options, outcome, writer, connection), last=True)
+            block = b""
+            if not outcome.is_told:  # otherwise an interruption came before the final body
+                outcome.is_told = True
+                block = (
+                    _last_block(options, outcome.reason, started=writer.started)
+                    if error is None
+                    else await _error_block(options, outcome, connection)
+                )
+            await writer.write(block, last=True)
         # Otherwise the server, or the framework around us, makes an error response of it.
     except ClientGone:
         pass
@@ -60,16 +68,10 @@ async def _refuse(refusal: Refusal, outcome: Outcome, writer: ResponseWriter) ->
         outcome.replace_refusal(exc)  # never a 200: the server answers 500
 
 
-async def _last_block(
-    options: StreamOptions, outcome: Outcome, writer: ResponseWriter, connection: Connection
-) -> bytes:
-    if outcome.is_told:
-        return b""  # an interruption came before the final body
-    outcome.is_told = True
-    if outcome.error is not None:
-        return await _error_block(options, outcome, connection)
-    block = b"" if writer.started else options.first
-    if outcome.reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
+def _last_block(options: StreamOptions, reason: CloseReason | None, *, started: bool) -> bytes:
+    """Return the block before the final body of a stream that ends without an error."""
+    block = b"" if started else options.first
+    if reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
         block += retry_block(options)
     return block
 

@@ -177,9 +177,8 @@ class Session:
 
         Returns False if the content goes on although it was cancelled.
         """
-        options, writer, tasks = self.control.options, self.control.writer, self.control.tasks
-        is_cancelled = tasks.cancelled_calls
-        item: Any = None
+        control, item = self.control, None
+        options, writer, tasks = control.options, control.writer, control.tasks
         while True:
             try:
                 if item is not None and not await writer.write_batch(
@@ -187,19 +186,19 @@ class Session:
                 ):
                     return False
                 return await write_events(
-                    writer, items, options.encode, options.first, is_cancelled
+                    writer, items, options.encode, options.first, tasks.cancelled_calls
                 )
             except BaseException as exc:
                 if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
                     raise
-                self.control.clean_up()
+                control.clean_up()
                 try:
                     item = await items.athrow(exc)
                 except StopAsyncIteration:
                     return True
             if tasks.is_cancelled:
                 return False
-            self.control.cleaned_up()
+            control.cleaned_up()
 
     def _goes_on(self, exc: BaseException) -> bool:
         """Tell whether ``exc`` is for those who call us, and not the content's own failure."""

@@ -27,6 +27,7 @@ class MemoryBackend:
     :param max_events: events to keep for clients that come back
     :param max_bytes: bytes of encoded events to keep at most
     :param max_age: seconds for which events are kept; None: no limit
+    :param now: returns the time in seconds, by which events and tokens grow old
     :raises TypeError: a bound is of the wrong type
     :raises ValueError: a bound is not positive
     """

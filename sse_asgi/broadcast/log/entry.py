@@ -44,6 +44,8 @@ def new_epoch() -> str:
 class Entry:
     """An event in a log, with the topic it was published under.
 
+    :param position: the place of the entry in the log
+    :param topic: the topic of the event
     :param block: the encoded event without an ID: its position is its ID. An
         :class:`~sse_asgi.wire.IsolatedBlock` makes an isolated entry
     :param first: whether the entry begins its topic

@@ -43,6 +43,7 @@ class History:
     :param max_bytes: bytes of encoded events to keep at most
     :param max_age: seconds for which entries are kept; None: no limit
     :param complete: whether this is the whole log; otherwise its backend can read older entries
+    :param now: returns the time in seconds, by which entries grow old
     :raises TypeError: a bound is of the wrong type
     :raises ValueError: a bound is not positive
     """

@@ -54,6 +54,12 @@ class LogReader:
         self.lost: int = 0
         """How many events these gaps hid, as far as that was known."""
 
+    def count_publication(self, position: Position) -> str:
+        """Count an event that the log has from this process, and return its ID."""
+        # No lock: on a Python without the GIL, two threads may count one event.
+        self.published += 1
+        return str(position)
+
     def count_gap(self, lost: int | None) -> None:
         """Count a gap that a subscriber is told of; under the history's lock."""
         self.gaps += 1

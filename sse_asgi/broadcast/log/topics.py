@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from .entry import Entry
@@ -82,7 +81,9 @@ class Topic:
 
     def after(self, sequence: int) -> Iterator[Entry]:
         """Return the retained entries after ``sequence``, oldest first."""
-        return islice(self._entries, self._index_after(sequence), None)
+        # Not islice, which goes through all the entries that it leaves out.
+        entries = self._entries
+        return map(entries.__getitem__, range(self._index_after(sequence), len(entries)))
 
     def _index_after(self, sequence: int) -> int:
         return bisect_right(self._entries, sequence, lo=self._start, key=_sequence)

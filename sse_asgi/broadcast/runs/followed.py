@@ -14,7 +14,7 @@ from ..hub import Hub
 from .lease import LeaseWatch
 from .message import Message, MessageTopic
 from .name import topic_of
-from .state import LOST
+from .state import LOST, ended_event
 
 __all__ = ["FollowedRuns"]
 
@@ -84,7 +84,7 @@ class FollowedRuns:
         with anyio.move_on_after(self._end_timeout):
             try:
                 with suppress(TopicEnded):  # another process was faster
-                    await self._hub.publish(topic_of(run), LOST.event, last=True)
+                    await self._hub.publish(topic_of(run), ended_event(LOST), last=True)
                     logger.warning("the run %s has ended: its producer is lost", run)
                 self._watch.forget(run)
             except PublishError as exc:

@@ -16,7 +16,7 @@ from ...checks import refuse
 from ...errors import PublishError, TopicEnded, TopicExists
 from ..hub import Hub
 from .name import topic_of
-from .state import RESTARTING, RunState, started_event
+from .state import RESTARTING, RunState, ended_event, started_event
 
 __all__ = ["Explain", "Producer", "RunProducer", "check_producer"]
 
@@ -173,7 +173,7 @@ class RunProducer:
         while end is not None:
             with anyio.move_on_after(_END_TIMEOUT):
                 try:
-                    await self._hub.publish(self.topic, end.event, last=True, token=token)
+                    await self._hub.publish(self.topic, ended_event(end), last=True, token=token)
                     return
                 except TopicEnded:
                     return

@@ -83,6 +83,7 @@ class Runs:
     they have not heard of it for ``lease`` seconds. If it wakes up later, its producers are
     cancelled, and none of their events comes after the end.
 
+    :param hub: its log has the events of the runs, in all processes
     :param lease: seconds of silence after which a producer's process counts as dead, from 0.2 on;
         the same in all processes
     :param grace: seconds that producers have to end by themselves when the block is left, and to
@@ -155,6 +156,7 @@ class Runs:
 
         The stream of a run that nobody knows is answered with :exc:`UnknownRun`, a 404.
 
+        :param id: as the client sent it
         :param last_event_id: the ID of the last event that the client has seen, as it sent it
         :param filter: see :meth:`Hub.subscribe`
         :param keep_latest: see :meth:`Hub.subscribe`
@@ -183,6 +185,7 @@ class Runs:
         Its producer is cancelled, so that its ``finally`` blocks run. If it has not ended after
         ``grace`` seconds, its events have.
 
+        :param id: as the client sent it
         :raises UnknownRun: there is no such run (a refusal with 404)
         :raises PublishError: the log did not confirm the request
         """
@@ -197,6 +200,7 @@ class Runs:
     async def state(self, id: str) -> RunState:  # noqa: A002
         """Return the state of a run.
 
+        :param id: as the client sent it
         :raises UnknownRun: there is no such run (a refusal with 404)
         :raises TimeoutError: the log was not reached within 30 s
         """

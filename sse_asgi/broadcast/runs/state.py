@@ -9,7 +9,16 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 from ...wire import MessageEvent, ServerSentEvent
 from ...wire.names import ENDED, STARTED
 
-__all__ = ["LOST", "RESTARTING", "RUNNING", "STOPPED", "RunState", "State", "started_event"]
+__all__ = [
+    "LOST",
+    "RESTARTING",
+    "RUNNING",
+    "STOPPED",
+    "RunState",
+    "State",
+    "ended_event",
+    "started_event",
+]
 
 State: TypeAlias = Literal["running", "completed", "failed", "stopped", "forgotten"]
 
@@ -25,6 +34,7 @@ class RunState(NamedTuple):
     ``forgotten`` it has ended, and the log no longer has the event that tells how
     ============= =================================================================
 
+    :param state: one of these words
     :param reason: why a run has failed; None for every other state
     """
 
@@ -35,11 +45,6 @@ class RunState(NamedTuple):
     def has_ended(self) -> bool:
         """Whether the run has ended, in whichever way."""
         return self.state != "running"
-
-    @property
-    def event(self) -> ServerSentEvent:
-        """The last event of a run that ends so."""
-        return ServerSentEvent({"state": self.state, "reason": self.reason}, event=ENDED)
 
     @classmethod
     def of(cls, events: Iterable[MessageEvent]) -> RunState:
@@ -59,6 +64,11 @@ RESTARTING: Final = RunState("failed", "restarting")
 """The process of the producer stops."""
 LOST: Final = RunState("failed", "producer lost")
 """The process of the producer was not heard of for the time of its lease."""
+
+
+def ended_event(end: RunState) -> ServerSentEvent:
+    """Return the last event of a run that ends in a state."""
+    return ServerSentEvent({"state": end.state, "reason": end.reason}, event=ENDED)
 
 
 def started_event(run: str, owner: str) -> ServerSentEvent:

@@ -54,6 +54,7 @@ def new_compressor(compression: Compression, accept_encoding: str) -> Compressor
     A client that accepts neither one of these codings nor identity gets identity. RFC 9110, 12.4.1
     allows that or a 406, and a 406 would end an ``EventSource`` for good.
 
+    :param compression: ``"auto"`` or ``"pages"``, as in :class:`sse_asgi.StreamOptions`
     :param accept_encoding: the request's ``Accept-Encoding``; ``""`` if the client sent none
     """
     makers = _AUTO if compression == "auto" else _PAGES

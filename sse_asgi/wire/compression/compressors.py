@@ -10,6 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+from ...extras import how_to_install
 from .shared import Place, SharedBlock
 
 __all__ = [
@@ -208,7 +209,7 @@ def import_zstd() -> Any:
 
     :raises ImportError: neither is installed
     """
-    return _import_first("compression.zstd", "backports.zstd")
+    return _import_first("zstd", "compression.zstd", "backports.zstd")
 
 
 def import_brotli() -> Any:
@@ -216,11 +217,11 @@ def import_brotli() -> Any:
 
     :raises ImportError: neither is installed
     """
-    return _import_first("brotli", "brotlicffi")
+    return _import_first("brotli", "brotli", "brotlicffi")
 
 
-def _import_first(*names: str) -> Any:
+def _import_first(extra: str, *names: str) -> Any:
     for name in names:
         with suppress(ModuleNotFoundError):
             return import_module(name)
-    raise ModuleNotFoundError(f"none of {', '.join(names)} is installed")
+    raise ModuleNotFoundError(f"none of {', '.join(names)} is installed: {how_to_install(extra)}")

@@ -23,6 +23,7 @@ SECTIONS = (
     "adapters",
     "fanout",
     "redis",
+    "people",
     "compression",
     "imports",
 )

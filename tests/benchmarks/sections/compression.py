@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from sse_asgi import Connection, EventSourceApp, EventStream
 from sse_asgi.broadcast import Hub, Subscription
 from sse_asgi.wire import EncodedBatch
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.exchange import Exchange, request_scope
+from tests.benchmarks.crowd import Client, until
 from tests.benchmarks.measure import AGAIN, Quantity, Row, Sampler, clock, compare
 from tests.benchmarks.peers import LIMIT
 
@@ -115,24 +114,17 @@ def _many(
         async with anyio.create_task_group() as tasks:
             for client in audience:
                 tasks.start_soon(client.run)
-            await _until(audience, 1)  # where it stands
+            await until(audience, 1)  # where it stands
             before, begin = sum(client.received for client in audience), clock()
             for number in range(FANOUT_EVENTS):
                 await hub.publish("t", event(number))
-                await _until(audience, number + 2)
+                await until(audience, number + 2)
             seconds = clock() - begin
             size = sum(client.received for client in audience) - before
             tasks.cancel_scope.cancel()
         return seconds / clients / FANOUT_EVENTS, size / clients / FANOUT_EVENTS
 
     return sample
-
-
-async def _until(audience: list[Client], bodies: int) -> None:
-    """Wait until each has as many bodies; one after the other, so that few are asked again."""
-    for client in audience:
-        while client.bodies < bodies:
-            await checkpoint()
 
 
 class Alone:
@@ -147,27 +139,3 @@ class Alone:
         """Return what is ready."""
         batch = self._subscription.take()
         return None if batch is None else EncodedBatch(bytes(batch.body), batch.events)
-
-
-class Client(Exchange):
-    """A client that accepts what it is given, and counts."""
-
-    __slots__ = ("_accepted", "_app", "bodies")
-
-    def __init__(self, app: Any, accepted: Sequence[str]) -> None:
-        super().__init__(anyio.Event())
-        self._app = app
-        self._accepted = ",".join(accepted).encode()
-        self.bodies = 0
-
-    async def run(self) -> None:
-        """Make the request."""
-        scope = request_scope()
-        if self._accepted:
-            scope["headers"].append((b"accept-encoding", self._accepted))
-        await self._app(scope, self.receive, self.send)
-
-    async def send(self, message: dict[str, Any]) -> None:
-        """Count the message."""
-        await super().send(message)
-        self.bodies += "body" in message

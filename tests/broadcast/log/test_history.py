@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -103,6 +104,30 @@ def test_what_was_appended_already_is_not_appended_again() -> None:
     kept.append(*entries([1, 2]))
     kept.append(*entries([2, 3]))
     assert sequences(kept) == [1, 2, 3]
+
+
+class Counted(list[Any]):
+    """Counts the entries that somebody looks at."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(place)
+
+    def __iter__(self) -> Iterator[Any]:
+        for entry in super().__iter__():
+            self.looks += 1
+            yield entry
+
+
+def test_entries_before_the_place_of_a_reader_cost_it_nothing() -> None:
+    kept = history(max_events=10_000, max_bytes=1_000_000)
+    kept.append(*entries(range(1, 5001)))
+    topic = kept.topics["t"]
+    topic._entries = counted = Counted(topic._entries)
+    assert [entry.sequence for entry in islice(topic.after(4000), 5)] == [*range(4001, 4006)]
+    assert counted.looks < 30  # to find the place, and then the five
 
 
 def test_quiet_topic_is_whole_while_others_are_trimmed() -> None:

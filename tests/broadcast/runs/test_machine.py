@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sse_asgi import MessageEvent, Refusal, TopicEnded, UnknownRun
 from sse_asgi.broadcast import Hub, Runs, RunState
 from sse_asgi.broadcast.runs.name import topic_of
+from sse_asgi.broadcast.runs.state import ended_event
 from tests.broadcast.reading import WAIT, Reader
 
 RUNS = st.sampled_from(("a", "b", "c"))
@@ -131,9 +132,9 @@ class RunMachine(RuleBasedStateMachine):
             return
         if model.state.has_ended:
             with pytest.raises(TopicEnded):
-                self.hub.publish_sync(topic_of(run), lost.event, last=True)
+                self.hub.publish_sync(topic_of(run), ended_event(lost), last=True)
             return
-        self.hub.publish_sync(topic_of(run), lost.event, last=True)
+        self.hub.publish_sync(topic_of(run), ended_event(lost), last=True)
         model.state = lost
         self.do(model.producer.steps.put, "too late")
 

@@ -25,6 +25,7 @@ from sse_asgi import (
 from sse_asgi.broadcast import Hub, MemoryBackend, Runs, RunState, Subscription
 from sse_asgi.broadcast.runs.message import Message
 from sse_asgi.broadcast.runs.name import topic_of
+from sse_asgi.broadcast.runs.state import ended_event
 from sse_asgi.testing import NotAnEventStream, connect
 from tests.broadcast.engine import Engine, EngineBackend
 from tests.broadcast.reading import WAIT, Reader
@@ -263,7 +264,7 @@ async def test_producer_whose_run_was_ended_elsewhere_is_fenced_off(runs: Runs) 
     await runs.start("1", late())
     await Reader(runs.follow("1")).until(lambda event: event.data == "a")
     lost = RunState("failed", "producer lost")
-    await runs.hub.publish(topic_of("1"), lost.event, last=True)
+    await runs.hub.publish(topic_of("1"), ended_event(lost), last=True)
     work.go.set()
     with anyio.fail_after(WAIT):
         await work.closed.wait()
@@ -275,7 +276,9 @@ async def test_quiet_producer_whose_run_was_ended_elsewhere_is_cancelled(runs: R
     work = Work()
     await runs.start("1", work.produce("a"))
     await work.begun.wait()
-    await runs.hub.publish(topic_of("1"), RunState("failed", "producer lost").event, last=True)
+    await runs.hub.publish(
+        topic_of("1"), ended_event(RunState("failed", "producer lost")), last=True
+    )
     with anyio.fail_after(WAIT):
         await work.closed.wait()
 

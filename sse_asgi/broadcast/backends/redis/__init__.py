@@ -1,13 +1,13 @@
-"""A log in Redis or Valkey: needs ``pip install sse-asgi[redis]``."""
+"""A log in Redis or Valkey: needs ``pip install "sse-asgi[redis]"``."""
 
 from __future__ import annotations
+
+from ....extras import missing
 
 try:
     import coredis  # noqa: F401
 except ModuleNotFoundError as _exc:
-    raise ModuleNotFoundError(
-        'coredis is not installed: pip install "sse-asgi[redis]"', name=_exc.name
-    ) from _exc
+    raise missing("redis", _exc) from _exc
 
 from .backend import RedisBackend
 

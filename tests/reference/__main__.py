@@ -1,0 +1,5 @@
+"""Write the page anew."""
+
+from .page import PAGE, page
+
+PAGE.write_text(page(), "utf-8")
