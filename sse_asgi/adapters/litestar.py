@@ -111,8 +111,10 @@ def refuse(request: Request[Any, Any, Any], exc: Refusal) -> Response[bytes]:
     It is an exception handler: ``Litestar(..., exception_handlers={Refusal: refuse})``.
     """
     headers = dict(exc.headers)
-    media_type = headers.pop("content-type", "text/plain; charset=utf-8")
-    return Response(exc.body, status_code=exc.status, headers=headers, media_type=media_type)
+    headers.setdefault(
+        "content-type", "text/plain; charset=utf-8"
+    )  # Litestar adds no charset to it
+    return Response(exc.body, status_code=exc.status, headers=headers, media_type="text/plain")
 
 
 def _compresses(request: Request[Any, Any, Any]) -> bool:

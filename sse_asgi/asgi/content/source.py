@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from anyio import EndOfStream, WouldBlock, get_cancelled_exc_class
 
 from ...checks import refuse, shorten
+from ...errors import Refusal
 from ...wire import EncodedBatch
 from ...wire.batch import encode_batch
 from .threaded import ThreadedIterator
@@ -75,6 +76,8 @@ def check_content(content: object, name: str = "content") -> None:
         raise TypeError(f"{name} must be {EXPECTED}, not a coroutine: await it, or write 'yield'")
     if content is None:
         raise TypeError(f"{name} must be {EXPECTED}, not None: has the function no 'yield'?")
+    if isinstance(content, Refusal):
+        raise content  # as if the handler had not returned it
     if not isinstance(content, (AsyncIterable, Iterable)):
         raise TypeError(refuse(name, EXPECTED, content))
 
