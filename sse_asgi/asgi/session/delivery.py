@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery"]
 
-_NO_CONTENT: Final = 204
-
 LEAVE_TIMEOUT: Final = 1.0
 """Seconds that a ``send`` may go on after its cancellation before it is left to itself."""
 
@@ -89,10 +87,10 @@ class Delivery:
             batch = self._content.take()
         except EndOfStream:
             return False
-        except Refusal as exc:
-            if exc.status != _NO_CONTENT or not self._writer.started:
+        except Refusal:
+            if not self._writer.started:
                 raise
-            return False  # the head is out: the client comes back, and is told to stay away then
+            return False  # the head is out: the client comes back, and is refused then
         if batch is None or await self._writer.write_batch(batch, self._first):
             pause = self._pause
             self._content.when_ready(self.wake if pause is None else pause.begin(batch, self.wake))
