@@ -7,6 +7,7 @@ from .log.entry import Entry, Position
 from .log.history import History
 from .log.lifetimes import Mark
 from .presence import Presence
+from .runs import Runs, RunState
 from .snapshot import HubSnapshot
 from .subscription import Subscription
 
@@ -22,5 +23,7 @@ __all__ = [
     "Position",
     "Presence",
     "ReadyBackend",
+    "RunState",
+    "Runs",
     "Subscription",
 ]
