@@ -1,9 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#     "sse-asgi[otel,starlette]",
-#     "hypercorn",
-#     "opentelemetry-exporter-prometheus>=0.51b0",
+#     "sse-asgi[otel,starlette]", "hypercorn", "opentelemetry-exporter-prometheus>=0.51b0"
 # ]
 # ///
 """Metrics of streams and of a hub for Prometheus.

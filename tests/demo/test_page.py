@@ -61,7 +61,7 @@ def test_highlighting_leaves_the_code_as_it_is() -> None:
 
 def test_the_page_shows_the_code_that_runs() -> None:
     text = text_of(rendered())
-    assert "self.hub = Hub(MemoryBackend(max_events=600))" in text
+    assert "self.hub: Hub = Hub(MemoryBackend(max_events=600))" in text
     assert 'return self.hub.subscribe("signal", last_event_id=seen)' in text
     assert 'await self.hub.publish("signal", event)' in text
     assert "app = EventSourceApp(ticks)" in text
