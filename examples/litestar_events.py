@@ -1,12 +1,20 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "litestar", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """Litestar: a response from a route handler, an ASGI app returned from one, and a mounted one.
 
-Run: uvicorn examples.litestar_events:app    Try: curl -N localhost:8000/events
+Run: python examples/litestar_events.py    Try: curl -N localhost:8000/events
 """
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import uvicorn
 from litestar import Litestar, Request, asgi, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -51,3 +59,7 @@ async def mount(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 app = Litestar([index, events, returned, mount])
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))
