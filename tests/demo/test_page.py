@@ -64,7 +64,7 @@ def test_the_page_shows_the_code_that_runs() -> None:
     assert "self.hub: Hub = Hub(MemoryBackend(max_events=600))" in text
     assert 'return self.hub.subscribe("signal", last_event_id=seen)' in text
     assert 'await self.hub.publish("signal", event)' in text
-    assert "app = EventSourceApp(ticks)" in text
+    assert "app: EventSourceApp = EventSourceApp(ticks)" in text
 
 
 def test_a_source_without_its_place_is_refused() -> None:
