@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["DONE", "GAP", "POSITION"]
+__all__ = ["DONE", "ENDED", "GAP", "POSITION", "STARTED"]
 
 POSITION: Final = "position"
 """The event of a hub that tells a client where it stands."""
@@ -14,3 +14,9 @@ GAP: Final = "gap"
 
 DONE: Final = "done"
 """The last event of a stream that is complete."""
+
+STARTED: Final = "started"
+"""The first event of a run."""
+
+ENDED: Final = "ended"
+"""The last event of a run, which tells how it ended."""
