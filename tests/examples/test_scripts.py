@@ -24,7 +24,7 @@ STREAMS = {
     "quart_events": ("/events?name=x", "x 0", ("quart", "hypercorn")),
     "starlette_events": ("/events", "events 0", ("starlette",)),
 }
-"""The path of a stream of each, the name or the data of its first event, and what it needs."""
+"""The path of each stream, the name or the data of its first event, and the packages for it."""
 
 
 @pytest.mark.parametrize(
