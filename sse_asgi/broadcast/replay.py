@@ -15,7 +15,7 @@ ended is refused with a 204, so that it stays away.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from ..errors import Refusal
 from ..wire import EncodedBatch, ServerSentEvent
@@ -31,11 +31,14 @@ Start: TypeAlias = Literal["now", "oldest"]
 OnGap: TypeAlias = Literal["oldest", "now", "close"]
 GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
 
+_NO_IDS: Final = frozenset({None, "", "None", "null"})
+"""No position, as a page has it that was rendered before the log was reached."""
+
 
 class Replay:
     """Brings a cursor to a place from which it goes on in memory.
 
-    :param last_event_id: as the client sent it; None begins where ``start`` says
+    :param last_event_id: as the client sent it; without one it begins where ``start`` says
     :param start: "now", where the cursor stands, or "oldest", where its topics begin
     :param counts_missed: whether every entry will be sent, so that their number is known
     :param wake: called, in any thread, when a page has come
@@ -74,8 +77,8 @@ class Replay:
         self._reader = reader
         self._cursor = cursor
         # Parsed at once: the text may be anything, and of any length.
-        self._resumes = last_event_id is not None
-        self._resume = None if last_event_id is None else Position.parse(last_event_id)
+        self._resumes = last_event_id not in _NO_IDS
+        self._resume = Position.parse(last_event_id or "")
         self._start = start
         self._on_gap = on_gap
         self._counts_missed = counts_missed
