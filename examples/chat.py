@@ -1,9 +1,18 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "starlette", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """A chat: what is posted to a room goes to all in it, and to those who come later.
 
-Run: hypercorn examples.chat:app    Try: http://localhost:8000/rooms/tea in two windows, or
+Run: python examples/chat.py    Try: http://localhost:8000/rooms/tea in two windows, or
      curl -N localhost:8000/rooms/tea/events, and curl -d hello localhost:8000/rooms/tea
 """
 
+import os
+
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -42,14 +51,15 @@ async def say(request: Request) -> Response:
 
 
 def listen(connection: Connection) -> Subscription:
-    seen = connection.last_event_id or hub.snapshot().oldest  # who is new gets all there is
-    return hub.subscribe(connection.path_params["room"], last_event_id=seen)
+    room, seen = connection.path_params["room"], connection.last_event_id
+    return hub.subscribe(room, last_event_id=seen, start="oldest")  # who is new gets all there is
 
 
-app = Starlette(
-    routes=[
-        Route("/rooms/{room}", page),
-        Route("/rooms/{room}", say, methods=["POST"]),
-        Route("/rooms/{room}/events", EventSourceApp(listen)),
-    ],
-)
+routes = [
+    Route("/rooms/{room}", page),
+    Route("/rooms/{room}", say, methods=["POST"]),
+    Route("/rooms/{room}/events", EventSourceApp(listen)),
+]
+app = Starlette(routes=routes)
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

@@ -1,13 +1,21 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "django", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """Django: a response from an asynchronous view, and a sub-app beside Django's application.
 
-Run: uvicorn examples.django_events:app    Try: curl -N localhost:8000/events
+Run: python examples/django_events.py    Try: curl -N localhost:8000/events
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import django
+import uvicorn
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
@@ -51,3 +59,7 @@ stream = EventSourceApp(beside)
 async def app(scope: Any, receive: Any, send: Any) -> None:
     to_stream = scope["type"] != "http" or scope["path"] == "/beside"
     await (stream if to_stream else application)(scope, receive, send)
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

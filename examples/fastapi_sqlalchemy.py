@@ -1,12 +1,20 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "aiosqlite", "fastapi", "sqlalchemy[asyncio]", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """FastAPI and SQLAlchemy: a stream that waits holds no connection of the database's pool.
 
-Run: uvicorn examples.fastapi_sqlalchemy:app    Try: curl -N localhost:8000/before
+Run: python examples/fastapi_sqlalchemy.py    Try: curl -N localhost:8000/before
 """
 
+import os
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio
+import uvicorn
 from fastapi import Depends, FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -51,3 +59,7 @@ async def during(source: Source) -> EventSourceResponse:
             await anyio.sleep(9)
 
     return source.respond(content())
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

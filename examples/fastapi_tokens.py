@@ -1,13 +1,21 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "fastapi", "pydantic", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """FastAPI: typed events, which OpenAPI describes, from a dependency that knows the request.
 
-Run: uvicorn examples.fastapi_tokens:app    Try: curl -N localhost:8000/chat/tokens?prompt=hello
+Run: python examples/fastapi_tokens.py    Try: curl -N localhost:8000/chat/tokens?prompt=hello
 """
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import anyio
-from fastapi import APIRouter, Depends, FastAPI, HTTPException
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, Field
 
 from sse_asgi import EventSourceApp, ServerSentEvent
@@ -25,14 +33,13 @@ class Done(BaseModel):
 
 
 events = EventTypes(Annotated[Token | Done, Field(discriminator="kind")])
-router = APIRouter(prefix="/chat")
+app = FastAPI()
 Source = Annotated[EventSource, Depends(EventSource.of)]
 
 
 async def answer(prompt: str, start: int) -> AsyncIterator[ServerSentEvent]:
-    if not prompt:
+    if not (words := prompt.split()):
         raise HTTPException(422, "no prompt")  # before the first event: a real response
-    words = prompt.split()
     try:
         for number, word in enumerate(words[start:], start):
             yield ServerSentEvent(Token(text=word), id=str(number))
@@ -42,17 +49,17 @@ async def answer(prompt: str, start: int) -> AsyncIterator[ServerSentEvent]:
         print("answer closed", flush=True)  # at once when the client has left
 
 
-@router.get("/tokens", **events.route)
+@app.get("/chat/tokens", **events.route)
 async def tokens(source: Source, prompt: str = "") -> EventSourceResponse:
     return source.respond(answer(prompt, int(source.last_event_id or -1) + 1), events=events)
 
 
-@router.get("/letters", response_class=EventSourceResponse)
+@app.get("/chat/letters", response_class=EventSourceResponse)
 def letters(source: Source, text: str = "abc") -> EventSourceResponse:
-    content: Iterator[str] = iter(text)  # synchronous iterables run in a thread
-    return source.respond(content)
+    return source.respond(iter(text))  # synchronous iterables run in a thread
 
 
-app = FastAPI()
-app.include_router(router)
 app.mount("/mounted", EventSourceApp(lambda connection: [connection.path]))
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

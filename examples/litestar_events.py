@@ -1,12 +1,21 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "litestar", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """Litestar: a response from a route handler, an ASGI app returned from one, and a mounted one.
 
-Run: uvicorn examples.litestar_events:app    Try: curl -N localhost:8000/events
+Run: python examples/litestar_events.py    Try: curl -N localhost:8000/events
 """
 
+import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
-from litestar import Litestar, asgi, get
+import uvicorn
+from litestar import Litestar, Request, asgi, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from sse_asgi import Connection, EventSourceApp, EventStream
@@ -28,8 +37,8 @@ async def index() -> str:
 
 
 @get("/events", media_type="text/event-stream")
-async def events(name: str = "events") -> EventSourceResponse:
-    return EventSourceResponse(ticks(name))
+async def events(request: Request[Any, Any, Any]) -> EventSourceResponse:
+    return EventSourceResponse(ticks(request.query_params.get("name", "events")))
 
 
 @get("/returned")
@@ -44,9 +53,13 @@ def mounted(connection: Connection) -> AsyncIterator[dict[str, str]]:
 stream = EventSourceApp(mounted)
 
 
-@asgi("/mounted", is_mount=True)
+@asgi("/mounted", is_mount=True, copy_scope=True)
 async def mount(scope: Scope, receive: Receive, send: Send) -> None:
     await stream(scope, receive, send)
 
 
 app = Litestar([index, events, returned, mount])
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

@@ -1,22 +1,18 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = [
-#     "sse-asgi[otel,starlette]",
-#     "hypercorn",
-#     "opentelemetry-exporter-prometheus>=0.51b0",
-# ]
+# dependencies = ["sse-asgi[otel]", "opentelemetry-exporter-prometheus", "starlette", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
 # ///
 """Metrics of streams and of a hub for Prometheus.
 
-Run: uv run examples/metrics_prometheus.py
+Run: python examples/metrics_prometheus.py
 Try: curl -N localhost:8000/news & curl localhost:8000/metrics | grep sse_
 """
 
-import asyncio
-from typing import Any
+import os
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
+import uvicorn
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -48,7 +44,7 @@ async def announce(request: Request) -> Response:
 
 
 streams = EventSourceApp(news, on_open=telemetry.on_open, on_close=telemetry.on_close)
-app: Any = Starlette(
+app = Starlette(
     routes=[
         Route("/news", streams),
         Route("/announce", announce, methods=["POST"]),
@@ -57,4 +53,4 @@ app: Any = Starlette(
 )
 
 if __name__ == "__main__":
-    asyncio.run(serve(app, Config()))
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

@@ -1,12 +1,20 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "starlette", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """A stream that answers a POST, as language models do; the page reads it with fetch.
 
-Run: uvicorn examples.post_stream:app    Try: curl -N localhost:8000/answer -d '{"prompt": "hello"}'
+Run: python examples/post_stream.py    Try: curl -N localhost:8000/answer -d '{"prompt": "hello"}'
 """
 
 import json
+import os
 from collections.abc import AsyncIterator
 
 import anyio
+import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -48,9 +56,10 @@ async def answer(connection: Connection) -> AsyncIterator[ServerSentEvent]:
     yield done({"words": len(words)})  # a proxy may end a response early: only this is the end
 
 
-app = Starlette(
-    routes=[
-        Route("/", lambda request: HTMLResponse(PAGE)),
-        Route("/answer", EventSourceApp(answer, methods=["POST"])),
-    ]
-)
+routes = [
+    Route("/", lambda request: HTMLResponse(PAGE)),
+    Route("/answer", EventSourceApp(answer, methods=["POST"])),
+]
+app = Starlette(routes=routes)
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

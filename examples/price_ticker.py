@@ -1,13 +1,21 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "starlette", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """Prices: a client that is slow, or was away, gets the newest of each symbol and no backlog.
 
-Run: hypercorn examples.price_ticker:app    Try: curl -N "localhost:8000/prices?symbols=EUR,GBP"
+Run: python examples/price_ticker.py    Try: curl -N "localhost:8000/prices?symbols=EUR,GBP"
 """
 
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -50,3 +58,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 app = Starlette(lifespan=lifespan, routes=[Route("/prices", EventSourceApp(quote))])
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

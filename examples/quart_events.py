@@ -1,11 +1,19 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "hypercorn", "quart", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """Quart: a response from a view, and a sub-app beside the application.
 
-Run: hypercorn examples.quart_events:app    Try: curl -N localhost:8000/events?name=a
+Run: python examples/quart_events.py    Try: curl -N localhost:8000/events?name=a
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
+import uvicorn
 from hypercorn.middleware import DispatcherMiddleware
 from quart import Quart, request
 
@@ -39,3 +47,7 @@ def beside(connection: Connection) -> AsyncIterator[dict[str, str]]:
 
 
 app = DispatcherMiddleware({"/beside": EventSourceApp(beside), "": quart})
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

@@ -1,12 +1,20 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "starlette", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
 """Starlette: the drop-in response, sub-apps under Mount and Route, other routes beside them.
 
-Run: uvicorn examples.starlette_events:app    Try: curl -N localhost:8000/rooms/red/
+Run: python examples/starlette_events.py    Try: curl -N localhost:8000/rooms/red/
 """
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -43,12 +51,14 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
     yield {"house": "blue"}
 
 
-app = Starlette(
-    lifespan=lifespan,
-    routes=[
-        Route("/", index),
-        Route("/events", events),
-        Route("/house", EventSourceApp(room)),
-        Mount("/rooms/{room}", EventSourceApp(room)),
-    ],
-)
+routes = [
+    Route("/", index),
+    Route("/events", events),
+    Route("/house", EventSourceApp(room)),
+    Mount("/rooms/{room}", EventSourceApp(room)),
+]
+app = Starlette(lifespan=lifespan, routes=routes)
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

@@ -1,6 +1,10 @@
-"""How to test an endless event stream: pytest examples/testing_a_stream.py."""
-
-from __future__ import annotations
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "pytest", "pytest-timeout", "trio"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
+"""How to test an endless event stream: python examples/testing_a_stream.py, or pytest with it."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +16,6 @@ from sse_asgi.testing import EventClient, VirtualClock, connect, connect_sync
 
 
 async def news(connection: Connection) -> AsyncIterator[dict[str, str]]:
-    """Yield three headlines from where the client left off, then wait for more."""
     first = int(connection.last_event_id or 0) + 1
     for number in range(first, first + 3):
         yield {"id": str(number), "event": "headline", "data": f"news {number}"}
@@ -56,3 +59,7 @@ async def test_a_client_that_does_not_read_is_given_up() -> None:
 def test_no_async_is_needed() -> None:
     with connect_sync(app, "/news") as events:
         assert [events.receive().id, events.receive().id] == ["1", "2"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__, "-Wdefault"]))

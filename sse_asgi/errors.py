@@ -13,6 +13,8 @@ Wrong arguments are plain :exc:`TypeError` and :exc:`ValueError`, raised where t
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import checks
 from .headers import BODILESS, HeaderFields, checked_headers
 
@@ -27,6 +29,18 @@ __all__ = [
 ]
 
 
+class _NotData:
+    """Keeps FastAPI from sending a refusal that an endpoint returns as JSON: it cannot encode this.
+
+    FastAPI makes JSON of the attributes of any object, so the answer would be a 200.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self) -> Any:
+        raise TypeError("raise a Refusal instead of returning it")
+
+
 class SSEError(Exception):
     """The base of every exception that this library defines."""
 
@@ -34,9 +48,11 @@ class SSEError(Exception):
 class Refusal(SSEError):
     """Answer the request with ``status`` instead of an event stream.
 
-    Raise it in a handler, or in content before its first event. For an ``EventSource`` any status
-    other than 200 is final: it never reconnects. 204 is the status that the standard names for this
-    purpose (WHATWG HTML 9.2.3).
+    Raise it in a handler, or in content before its first event. A handler may return it as well.
+    For an ``EventSource`` any status other than 200 is final: it never reconnects. 204 is the
+    status that the standard names for this purpose (WHATWG HTML 9.2.3).
+
+    It is an ASGI application that raises it, so a route of Starlette's may return it, too.
 
     :param status: an HTTP status, 200 to 599
     :param body: the response's text, sent as UTF-8 ``text/plain``, or its bytes
@@ -64,6 +80,14 @@ class Refusal(SSEError):
         self.headers: tuple[tuple[str, str], ...] = tuple(
             (name.decode(), value.decode("latin-1")) for name, value in fields
         )
+        self._not_data = _NotData()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Raise this refusal, for a framework that takes what a route returns for an application.
+
+        :raises Refusal: this one
+        """
+        raise self
 
 
 class EventTooLarge(SSEError, ValueError):

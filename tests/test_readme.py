@@ -50,6 +50,11 @@ def checks_of(block: str) -> list[str]:
     return re.findall(r"^(?:async )?def (test_\w+)", block, re.MULTILINE)
 
 
+def is_bound(where: str) -> bool:
+    """Tell whether the tests of a block run on asyncio alone."""
+    return '@pytest.mark.parametrize("anyio_backend", ["asyncio"])' in BLOCKS[where]
+
+
 APPS = [(where, app) for where, block in BLOCKS.items() for app in apps_of(block)]
 TESTS = [(where, name) for where, block in BLOCKS.items() for name in checks_of(block)]
 
@@ -154,8 +159,19 @@ async def test_app_of_quart_streams_the_events_of_its_page(where: str, definitio
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("where", "name"), TESTS)
+@pytest.mark.parametrize(("where", "name"), [pair for pair in TESTS if not is_bound(pair[0])])
 async def test_test_of_a_page_passes(where: str, name: str) -> None:
+    await check_test(where, name)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(("where", "name"), [pair for pair in TESTS if is_bound(pair[0])])
+async def test_test_of_a_page_that_asks_for_asyncio_passes(where: str, name: str) -> None:
+    await check_test(where, name)
+
+
+async def check_test(where: str, name: str) -> None:
     names = run_block(where)
     if not inspect.iscoroutinefunction(names[name]):
         await anyio.to_thread.run_sync(names[name])

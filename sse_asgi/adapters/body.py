@@ -15,12 +15,17 @@ from typing import Any, Final, Unpack
 
 from anyio import CancelScope
 
-from ..asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
-from ..asgi.connection import request_name
-from ..asgi.content.source import content_factory
-from ..asgi.serving import discard, serve
-from ..asgi.session.coding import negotiate
-from ..asgi.session.session import ContentMaker
+from ..asgi import Connection, ContentSource, StreamKeywords, StreamOptions
+from ..asgi.serving import (
+    ContentMaker,
+    content_factory,
+    discard,
+    head_of,
+    request_name,
+    serve,
+    start_thread,
+)
+from ..errors import Refusal
 
 __all__ = ["EventBody"]
 
@@ -55,7 +60,7 @@ class EventBody(AsyncIterator[bytes]):
         self._make = content_factory(content)
         # The head is out: a comment follows at once, since daphne holds it back until then.
         self.options: StreamOptions = StreamOptions(**options).derived(start_timeout=0)
-        self.connection: Connection = Connection(scope, Notice())
+        self.connection: Connection = Connection(scope)
         self._receive = receive
         self._context = copy_context()
         self._loop: AbstractEventLoop | None = None
@@ -66,12 +71,29 @@ class EventBody(AsyncIterator[bytes]):
         self._arrived = Event()
         self._taken = Event()
         self._left = Event()
-        self._refused = False
+        self._refusal: Refusal | None = None
+        self._is_dropped = False
+        """The session answers with another status than the head has: its body is not sent."""
+
+    def begin(self) -> None:
+        """Start the thread that synchronous content needs, before the framework sends the head.
+
+        If there is none, :attr:`status`, :attr:`headers` and the body are those of a 503. Call this
+        before you read them. Without an event loop, as in a synchronous view of Django's, it does
+        nothing, and the client for which there is no thread gets an empty stream.
+        """
+        if self._loop is not None:
+            self._make, self._refusal = start_thread(self._make, self.options, self.connection)
+
+    @property
+    def status(self) -> int:
+        """The status that the framework is to send."""
+        return self.options.status if self._refusal is None else self._refusal.status
 
     @property
     def headers(self) -> list[tuple[str, str]]:
         """The headers that the framework is to send."""
-        head, _ = negotiate(self.options, self.connection)
+        head = head_of(self.options, self.connection, self._refusal)
         return [(name.decode(), value.decode("latin-1")) for name, value in head]
 
     async def __anext__(self) -> bytes:
@@ -142,9 +164,9 @@ class EventBody(AsyncIterator[bytes]):
 
     async def _send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._refused = message["status"] != self.options.status
+            self._is_dropped = message["status"] != self.status
             return
-        if message.get("body") and not self._refused:
+        if message.get("body") and not self._is_dropped:
             self._taken.clear()
             self._chunk = message["body"]
             self._arrived.set()

@@ -7,7 +7,8 @@ application: it can refuse a request with its status, and close the connection o
 from __future__ import annotations
 
 import json
-from typing import Unpack
+from collections.abc import Callable
+from typing import Any, Unpack
 
 from ..asgi import Connection, ContentSource, StreamKeywords
 from ..errors import Refusal
@@ -15,6 +16,7 @@ from ..extras import missing
 from .body import EventBody
 
 try:
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction
     from django.core.handlers.asgi import ASGIRequest  # type: ignore[import-untyped]
     from django.core.serializers.json import DjangoJSONEncoder  # type: ignore[import-untyped]
     from django.db import connections  # type: ignore[import-untyped]
@@ -26,7 +28,7 @@ try:
 except ModuleNotFoundError as _exc:
     raise missing("django", _exc) from _exc
 
-__all__ = ["EventSourceResponse", "refuse"]
+__all__ = ["EventSourceResponse", "RefusalMiddleware", "refuse"]
 
 
 class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
@@ -53,9 +55,10 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         options.setdefault("serializer", _to_json)
         body = EventBody(content, request.scope, **options)
         body.options = body.options.derived(thread_ended=connections.close_all)
+        body.begin()
         self.connection: Connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
-        super().__init__(body, status=body.options.status)
+        super().__init__(body, status=body.status)
         given: set[str] = set()
         self.headers["content-encoding"] = "identity"
         for name, value in body.headers:
@@ -63,10 +66,45 @@ class EventSourceResponse(StreamingHttpResponse):  # type: ignore[misc]
         self._resource_closers.append(body.leave)
 
 
+class RefusalMiddleware:
+    """Turns a :class:`sse_asgi.Refusal` that a view raises, or returns, into its status.
+
+    Make it the last one in ``MIDDLEWARE``, so that the others see the response.
+
+    :param get_response: as Django gives it
+    """
+
+    sync_capable: bool = True
+    async_capable: bool = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer the request; in an asynchronous application, return an awaitable."""
+        if self._is_async:
+            return self._answer(request)
+        return _answered(self._get_response(request))
+
+    async def _answer(self, request: HttpRequest) -> Any:
+        return _answered(await self._get_response(request))
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the response for a refusal that the view has raised."""
+        return refuse(exception) if isinstance(exception, Refusal) else None
+
+
+def _answered(response: Any) -> Any:
+    return refuse(response) if isinstance(response, Refusal) else response
+
+
 def refuse(exc: Refusal) -> HttpResponse:
     """Return the response with the status of a :class:`sse_asgi.Refusal`.
 
-    For a view that catches it, or for a middleware: ``def process_exception(self, request, exc)``.
+    For a view that catches it. :class:`RefusalMiddleware` does so for every view.
     """
     response = HttpResponse(exc.body, status=exc.status, content_type="text/plain; charset=utf-8")
     given: set[str] = set()

@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from ..asgi import Connection, ContentSource, StreamKeywords, StreamOptions
-from ..asgi.content.source import content_factory
-from ..asgi.serving import serve
+from ..asgi.serving import content_factory, serve
 from ..errors import Refusal
 from ..extras import missing
 from ..headers import Headers, end_to_end
@@ -112,8 +111,10 @@ def refuse(request: Request[Any, Any, Any], exc: Refusal) -> Response[bytes]:
     It is an exception handler: ``Litestar(..., exception_handlers={Refusal: refuse})``.
     """
     headers = dict(exc.headers)
-    media_type = headers.pop("content-type", "text/plain; charset=utf-8")
-    return Response(exc.body, status_code=exc.status, headers=headers, media_type=media_type)
+    headers.setdefault(
+        "content-type", "text/plain; charset=utf-8"
+    )  # Litestar adds no charset to it
+    return Response(exc.body, status_code=exc.status, headers=headers, media_type="text/plain")
 
 
 def _compresses(request: Request[Any, Any, Any]) -> bool:

@@ -37,9 +37,10 @@ class EventSourceResponse(Response):
         if not has_request_context():
             raise RuntimeError("an event stream answers a request: make it in a view")
         body = EventBody(content, request.scope, **options)
+        body.begin()
         self.connection: Connection = body.connection
         """The request as this library sees it: its last event ID, the server's shutdown."""
-        super().__init__(body, body.options.status)
+        super().__init__(body, body.status)
         for name, _ in body.headers:
             self.headers.pop(name, None)
         for name, value in body.headers:

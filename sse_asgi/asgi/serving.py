@@ -1,4 +1,7 @@
-"""The way in for applications and adapters: serve one request, or refuse it."""
+"""The way in for applications and adapters: serve one request, or refuse it.
+
+An adapter imports from here all that :mod:`sse_asgi.asgi` does not have.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,20 @@ import anyio
 from ..errors import Refusal
 from ..headers import Headers
 from .connection import Connection, request_name
-from .content.source import Given, to_discard, unclosed
+from .content.source import (
+    Given,
+    GivenOnce,
+    check_content,
+    content_factory,
+    content_in_thread,
+    to_discard,
+    unclosed,
+)
 from .loop import LoopState
 from .options import StreamOptions
 from .reconnect import is_done
 from .server.transport import abort_connection
-from .session.coding import negotiate
+from .session.coding import negotiate, refusal_head
 from .session.control import MayStop, StreamControl
 from .session.inbox import shared_receive
 from .session.session import ContentMaker, Session
@@ -27,7 +38,22 @@ from .session.state import ClientGone
 from .session.writer import DENIAL, HTTP, ResponseWriter
 from .types import Message, Receive, Send
 
-__all__ = ["check_scope", "discard", "refuse", "serve", "shared_receive"]
+__all__ = [
+    "ContentMaker",
+    "Given",
+    "LoopState",
+    "StreamControl",
+    "check_content",
+    "check_scope",
+    "content_factory",
+    "discard",
+    "head_of",
+    "refuse",
+    "request_name",
+    "serve",
+    "shared_receive",
+    "start_thread",
+]
 
 logger: Final = logging.getLogger("sse_asgi")
 
@@ -82,6 +108,34 @@ def serve(
     if on_open is not None:
         on_open(control)
     return Session(make, control).run()
+
+
+def start_thread(
+    make: ContentMaker, options: StreamOptions, connection: Connection
+) -> tuple[ContentMaker, Refusal | None]:
+    """Start the thread of synchronous content, for a framework that sends the head by itself.
+
+    Return what to serve in place of ``make``, and the refusal to send if there is no thread. For
+    content that perhaps needs none, nothing is done. Call this in the event loop.
+    """
+    if connection.method.upper() == "HEAD" or is_done(connection):
+        return make, None
+    items = content_in_thread(make, options, LoopState.current(), connection)
+    if items is None:
+        return make, None
+    try:
+        items.start()
+    except Refusal as exc:
+        return GivenOnce(items), exc
+    return GivenOnce(items), None
+
+
+def head_of(options: StreamOptions, connection: Connection, refusal: Refusal | None) -> Headers:
+    """Return the response's headers, for a framework that sends the head by itself."""
+    if refusal is not None:
+        return refusal_head(refusal, options.head)
+    headers, _ = negotiate(options, connection)
+    return headers
 
 
 async def discard(make: ContentMaker, options: StreamOptions, connection: Connection) -> None:

@@ -2,9 +2,10 @@
 
 from .backends.memory import MemoryBackend
 from .hub import Hub
-from .log.backend import Backend, Page
+from .log.backend import Backend, Page, ReadyBackend
 from .log.entry import Entry, Position
 from .log.history import History
+from .log.lifetimes import Mark
 from .snapshot import HubSnapshot
 from .subscription import Subscription
 
@@ -14,8 +15,10 @@ __all__ = [
     "History",
     "Hub",
     "HubSnapshot",
+    "Mark",
     "MemoryBackend",
     "Page",
     "Position",
+    "ReadyBackend",
     "Subscription",
 ]

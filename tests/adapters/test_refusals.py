@@ -1,4 +1,4 @@
-"""A Refusal that a view raises becomes its status, in every framework."""
+"""A Refusal that a view raises, or returns, becomes its status, in every framework."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from litestar import Litestar, get
+from litestar.types import ASGIApp
 from quart import Quart
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from sse_asgi import Refusal, busy
+from sse_asgi import Connection, EventSourceApp, EventStream, Refusal, busy
 from sse_asgi.adapters import fastapi as fast
 from sse_asgi.adapters import litestar as lite
 from sse_asgi.adapters import quart as quartz
@@ -69,6 +71,7 @@ async def test_refusal_of_a_view_is_its_status(make: Any) -> None:
     async with connect(make(refusal), strict=False) as answer:
         assert answer.status == 409
         assert answer.headers["retry-after"] == "5"
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
         assert await answer.text() == "already running"
 
 
@@ -80,6 +83,181 @@ async def test_busy_of_a_view_is_a_stream_with_a_reconnection_time(make: Any) ->
         assert answer.status == 200
         await answer.closed()
         assert answer.retry == 2500
+
+
+def starlette_returning(refusal: Refusal) -> Any:
+    async def view(request: Any) -> Any:
+        return refusal
+
+    return Starlette(routes=[Route("/", view)], exception_handlers={Refusal: star.refuse})
+
+
+def fastapi_returning(refusal: Refusal) -> Any:
+    app = FastAPI()
+    app.add_exception_handler(Refusal, fast.refuse)
+
+    @app.get("/", response_model=None)
+    async def view() -> Any:
+        return refusal
+
+    return app
+
+
+def fastapi_annotated(refusal: Refusal) -> Any:
+    app = FastAPI()
+    app.add_exception_handler(Refusal, fast.refuse)
+
+    async def view() -> Any:
+        return refusal
+
+    view.__annotations__["return"] = fast.EventSourceResponse
+    app.get("/")(view)
+    return app
+
+
+def litestar_returning(refusal: Refusal) -> Any:
+    @get("/")
+    async def view() -> ASGIApp:
+        return refusal
+
+    return Litestar([view], exception_handlers={Refusal: lite.refuse})
+
+
+def quart_returning(refusal: Refusal) -> Any:
+    app = Quart("refusals")
+
+    @app.get("/")
+    async def view() -> Any:
+        return quartz.refuse(refusal)
+
+    return app
+
+
+def django_app(answer: Any, *, middleware: bool = True) -> Any:
+    configure_django()
+    from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]
+    from django.test import override_settings  # type: ignore[import-untyped]
+    from django.urls import path  # type: ignore[import-untyped]
+
+    async def view(request: Any) -> Any:
+        return answer()
+
+    class Handler(ASGIHandler):  # type: ignore[misc]
+        def resolve_request(self, request: Any) -> Any:
+            request.resolver_match = path("", view).resolve("")
+            return request.resolver_match
+
+    names = ["django.middleware.gzip.GZipMiddleware"]
+    names += ["sse_asgi.adapters.django.RefusalMiddleware"] * middleware
+    with override_settings(MIDDLEWARE=names):
+        return Handler()
+
+
+def django_raising(refusal: Refusal) -> Any:
+    def answer() -> Any:
+        raise refusal
+
+    return django_app(answer)
+
+
+def django_returning(refusal: Refusal) -> Any:
+    return django_app(lambda: refusal)
+
+
+def handler_returning(refusal: Refusal) -> Any:
+    def handler(connection: Connection) -> Any:
+        return refusal
+
+    return EventSourceApp(handler)
+
+
+def content_returning(refusal: Refusal) -> Any:
+    async def content() -> Any:
+        return refusal
+
+    return EventStream(content)
+
+
+RETURNING = [
+    starlette_returning,
+    fastapi_returning,
+    fastapi_annotated,
+    litestar_returning,
+    quart_returning,
+    django_raising,
+    django_returning,
+    handler_returning,
+    content_returning,
+]
+
+
+@pytest.mark.parametrize("make", RETURNING)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_refusal_that_a_view_returns_is_its_status(make: Any) -> None:
+    refusal = Refusal(409, "already running", {"retry-after": "5"})
+    async with connect(make(refusal), strict=False) as answer:
+        assert answer.status == 409
+        assert answer.headers["retry-after"] == "5"
+        assert await answer.text() == "already running"
+
+
+@pytest.mark.parametrize("make", RETURNING)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_busy_that_a_view_returns_is_a_stream_with_a_reconnection_time(make: Any) -> None:
+    async with connect(make(busy(2500)), strict=False) as answer:
+        assert answer.status == 200
+        await answer.closed()
+        assert answer.retry == 2500
+
+
+def quart_unaware(refusal: Refusal) -> Any:
+    app = Quart("refusals")
+
+    @app.get("/")
+    async def view() -> Any:
+        return refusal
+
+    return app
+
+
+def litestar_unaware(refusal: Refusal) -> Any:
+    @get("/")
+    async def view() -> Any:
+        return refusal
+
+    return Litestar([view], exception_handlers={Refusal: lite.refuse})
+
+
+def django_unaware(refusal: Refusal) -> Any:
+    return django_app(lambda: refusal, middleware=False)
+
+
+@pytest.mark.parametrize("make", [quart_unaware, litestar_unaware, django_unaware])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_returned_refusal_that_the_framework_cannot_take_is_an_error(make: Any) -> None:
+    async with connect(make(busy()), strict=False) as answer:
+        assert answer.status == 500
+
+
+def test_refusal_is_never_encoded_as_json() -> None:
+    class Own(Refusal):
+        """One that FastAPI's table of encoders does not know."""
+
+    with pytest.raises(Refusal):
+        jsonable_encoder(busy())
+    with pytest.raises(ValueError, match="raise a Refusal instead of returning it"):
+        jsonable_encoder(Own(409))
+
+
+def test_synchronous_django_has_the_middleware_too() -> None:
+    configure_django()
+    from sse_asgi.adapters.django import RefusalMiddleware
+
+    assert RefusalMiddleware(lambda request: Refusal(409))(None).status_code == 409
+    assert RefusalMiddleware(lambda request: "another")(None) == "another"
 
 
 def test_django_s_response_has_the_status_and_the_headers() -> None:

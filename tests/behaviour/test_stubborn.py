@@ -131,7 +131,7 @@ async def test_cancellation_that_nobody_asked_for_is_an_error_of_the_content() -
 
     async def content() -> AsyncIterator[str]:
         yield "a"
-        task = asyncio.get_running_loop().create_task(asyncio.sleep(5))
+        task = asyncio.get_running_loop().create_task(asyncio.Event().wait())
         task.cancel()
         await task
 

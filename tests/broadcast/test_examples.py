@@ -24,7 +24,7 @@ from tests.servers.response import Response
 
 pytestmark = pytest.mark.needs("starlette")
 
-EXAMPLES = ("chat", "price_ticker", "job_progress", "llm_tokens")
+EXAMPLES = ("job_progress", "llm_tokens")
 MOST_LINES = 59
 
 

@@ -6,9 +6,8 @@ import pytest
 
 from sse_asgi.otel import hubs as hubs_module
 from sse_asgi.testing import connect
-from tests.servers.process import ROOT
 
-pytestmark = pytest.mark.needs("starlette", "hypercorn", "prometheus_client")
+pytestmark = pytest.mark.needs("starlette", "prometheus_client")
 
 
 async def exposed() -> dict[str, float]:
@@ -47,8 +46,3 @@ async def test_prometheus_reads_what_happened(monkeypatch: pytest.MonkeyPatch) -
     assert found["sse_hub_published_events_total"] == 1
     assert found["sse_hub_subscribers"] == 0
     assert found["sse_hub_history_size_bytes"] > 0
-
-
-def test_example_is_short() -> None:
-    text = (ROOT / "examples" / "metrics_prometheus.py").read_text("utf-8")
-    assert len(text.splitlines()) < 60

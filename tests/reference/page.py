@@ -33,6 +33,7 @@ MODULES: Final = (
     "sse_asgi.adapters.django",
     "sse_asgi.adapters.body",
     "sse_asgi.testing",
+    "sse_asgi.testing.backends",
     "sse_asgi.testing.httpx",
     "sse_asgi.testing.httpx2",
     "sse_asgi.asgi",

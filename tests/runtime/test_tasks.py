@@ -121,7 +121,7 @@ async def test_app_may_run_in_a_task_that_was_cancelled_before() -> None:
         assert task is not None
         task.cancel()
         try:
-            await asyncio.sleep(1)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:  # a clean-up that streams
             await EventStream(waiting)(http_scope(), peer.receive, peer.send)
         assert task.cancelling() == 1

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sse_asgi.testing import connect
-from tests.servers.http1 import PROBE
-from tests.servers.process import ROOT, ServerProcess, free_port
+from tests.examples.running import running
 
 from .browser import opened, wait
 
@@ -24,12 +23,6 @@ in_process = pytest.mark.anyio
 in_chromium = pytest.mark.needs("chromium", "playwright", "uvicorn")
 
 BEARER = {"authorization": "Bearer example"}
-
-
-@pytest.mark.parametrize("name", ["tickets", "post_stream"])
-def test_example_is_short(name: str) -> None:
-    text = (ROOT / "examples" / f"{name}.py").read_text("utf-8")
-    assert len(text.splitlines()) < 60
 
 
 async def sign_in() -> tuple[str, str]:
@@ -82,11 +75,8 @@ async def test_post_without_a_prompt_is_refused(body: bytes) -> None:
 @contextmanager
 def serving(name: str, directory: Path) -> Iterator[str]:
     """Run the example as its first lines say, and yield its address."""
-    port = free_port()
-    command = ("-m", "uvicorn", "--port", str(port), f"examples.{name}:app")
-    with ServerProcess(command, port, directory / "uvicorn.log") as process:
-        process.wait_ready(PROBE)
-        yield f"http://127.0.0.1:{port}/"
+    with running(name, directory) as process:
+        yield f"http://127.0.0.1:{process.port}/"
 
 
 @in_chromium

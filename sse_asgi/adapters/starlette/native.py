@@ -11,8 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ...asgi import Connection, ContentSource, StreamKeywords, StreamOptions
-from ...asgi.content.source import content_factory
-from ...asgi.serving import check_scope, serve, shared_receive
+from ...asgi.serving import check_scope, content_factory, serve, shared_receive
 from ...errors import Refusal
 from ...headers import end_to_end
 from ..foreign import encode_item

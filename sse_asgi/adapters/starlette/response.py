@@ -18,10 +18,15 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from ... import checks
-from ...asgi import CloseReason, Connection, Notice, StreamOptions
-from ...asgi.content.source import Given, check_content
-from ...asgi.serving import check_scope, serve, shared_receive
-from ...asgi.session.control import StreamControl
+from ...asgi import CloseReason, Connection, StreamOptions
+from ...asgi.serving import (
+    Given,
+    StreamControl,
+    check_content,
+    check_scope,
+    serve,
+    shared_receive,
+)
 from ...errors import SendTimeout
 from ...headers import end_to_end
 from ...wire import Compression
@@ -168,7 +173,7 @@ class EventSourceResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_scope(scope)
-        connection = Connection(scope, Notice())
+        connection = Connection(scope)
         connection.shutdown.is_set()  # this starts the grace, which each stream has here
         try:
             await self._serve(

@@ -9,8 +9,8 @@ from weakref import WeakSet
 
 import anyio
 
-from ...asgi.loop import LoopState
-from ...asgi.outcome import CloseReason
+from ...asgi import CloseReason
+from ...asgi.serving import LoopState
 
 __all__ = ["AppStatus", "ExitListener", "Status"]
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from anyio import EndOfStream, WouldBlock, get_cancelled_exc_class
 
 from ...checks import refuse, shorten
+from ...errors import Refusal
 from ...wire import EncodedBatch
 from ...wire.batch import encode_batch
 from .threaded import ThreadedIterator
@@ -39,6 +40,7 @@ __all__ = [
     "check_content",
     "close_content",
     "content_factory",
+    "content_in_thread",
     "open_content",
     "to_discard",
     "unclosed",
@@ -74,6 +76,8 @@ def check_content(content: object, name: str = "content") -> None:
         raise TypeError(f"{name} must be {EXPECTED}, not a coroutine: await it, or write 'yield'")
     if content is None:
         raise TypeError(f"{name} must be {EXPECTED}, not None: has the function no 'yield'?")
+    if isinstance(content, Refusal):
+        raise content  # as if the handler had not returned it
     if not isinstance(content, (AsyncIterable, Iterable)):
         raise TypeError(refuse(name, EXPECTED, content))
 
@@ -114,7 +118,19 @@ def _content_maker(function: Any) -> Callable[[Connection], Any]:
         raise TypeError(
             f"content may take one argument, the connection; {shorten(function)}: {exc}"
         ) from None
-    return function if is_taken else lambda connection: function()
+    return function if is_taken else _Maker(function)
+
+
+class _Maker:
+    """Calls a function that does not take the connection."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.function()
 
 
 def _takes_connection(parameter: inspect.Parameter) -> bool:
@@ -125,17 +141,17 @@ def _takes_connection(parameter: inspect.Parameter) -> bool:
 class Given:
     """Gives each connection the same iterable."""
 
-    __slots__ = ("_content",)
+    __slots__ = ("content",)
 
     def __init__(self, content: Content) -> None:
-        self._content: Content | None = content
+        self.content: Content | None = content
 
     def __call__(self, connection: Connection) -> Any:
-        return self._content
+        return self.content
 
     def take(self) -> Content | None:
         """Return the content for which a request has no use, so that somebody must close it."""
-        return self._content
+        return self.content
 
 
 class GivenOnce(Given):
@@ -152,7 +168,7 @@ class GivenOnce(Given):
         return content
 
     def take(self) -> Content | None:
-        content, self._content = self._content, None
+        content, self.content = self.content, None
         return content
 
 
@@ -189,6 +205,32 @@ def open_content(
     if isinstance(content, (list, tuple)):
         return _in_memory(content, options.encode)
     return ThreadedIterator(content, options.encode, loop.workers, connection, options.thread_ended)
+
+
+def content_in_thread(
+    make: Callable[[Connection], Content],
+    options: StreamOptions,
+    loop: LoopState,
+    connection: Connection,
+) -> ThreadedIterator | None:
+    """Return the iterator over the content that ``make`` gives, if that surely needs a thread.
+
+    A function that is no generator function is not called, since it may do anything.
+    """
+    if isinstance(make, Given):
+        if not _needs_thread(make.content):
+            return None
+    elif not inspect.isgeneratorfunction(getattr(make, "function", make)):
+        return None
+    items: Any = make(connection)
+    return ThreadedIterator(items, options.encode, loop.workers, connection, options.thread_ended)
+
+
+def _needs_thread(content: Any) -> bool:
+    """Tell whether :func:`open_content` iterates over the content in a thread."""
+    return not (
+        isinstance(content, (AsyncIterable, list, tuple)) or hasattr(content, "receive_nowait")
+    )
 
 
 def unclosed(items: object, content: object) -> list[object]:

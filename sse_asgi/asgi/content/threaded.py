@@ -82,7 +82,7 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
 
     async def __anext__(self) -> EncodedBatch:
         if self._worker is None:
-            self._worker = self._start()
+            self.start()
         handover = self._handover
         if handover.is_empty:
             await handover.wait()
@@ -91,20 +91,23 @@ class ThreadedIterator(AsyncIterator[EncodedBatch]):
         error, self._error = self._error, None
         raise StopAsyncIteration if error is None else error
 
-    def _start(self) -> Worker:
-        """Start the thread.
+    def start(self) -> None:
+        """Start the thread, if that has not been tried.
 
         :raises Refusal: there is none, so the client must come back later
         """
+        if self._error is not None:
+            raise self._error
         try:
-            return self._workers.start(self._run)
+            self._worker = self._workers.start(self._run)
         except NoWorker as exc:
             name = request_name(self._connection)
             logger.warning("%s: no thread for synchronous content: %s", name, exc)
             from random import randint  # seldom needed, and slow to import
 
             headers = {"retry-after": str(randint(*_RETRY_AFTER))}
-            raise Refusal(503, "No thread is free for this stream", headers) from exc
+            self._error = Refusal(503, "No thread is free for this stream", headers)
+            raise self._error from exc
 
     async def aclose(self) -> None:
         """Close the iterable, in its thread, and wait for it; the caller bounds the time.

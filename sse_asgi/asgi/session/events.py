@@ -7,16 +7,18 @@ for: a call costs a third of an event.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING, Final
+from types import AsyncGeneratorType
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio.lowlevel import checkpoint
 
-from ...wire.batch import EncodedBatch, is_isolated
+from ...wire.batch import EncodedBatch, as_batch, is_isolated
 
 if TYPE_CHECKING:
+    from .control import StreamControl
     from .writer import ResponseWriter
 
-__all__ = ["write_events"]
+__all__ = ["write_content", "write_events"]
 
 EVENTS_PER_TURN: Final = 256
 """Yield to the event loop after this many events, because neither the content nor the server's
@@ -28,6 +30,35 @@ EVENTS_PER_LOOK: Final = 32
 
 MOMENT: Final = 0.01
 """... or after each one, once the last ones have taken longer than this, in seconds."""
+
+
+async def write_content(control: StreamControl, items: Any) -> bool:
+    """Write each of ``items``; an exception that cancels ``send`` is thrown into the generator.
+
+    Returns False if the content goes on although it was cancelled.
+    """
+    item = None
+    options, writer, tasks = control.options, control.writer, control.tasks
+    while True:
+        try:
+            if item is not None and not await writer.write_batch(
+                as_batch(item, options.encode), options.first
+            ):
+                return False
+            return await write_events(
+                writer, items, options.encode, options.first, tasks.cancelled_calls
+            )
+        except BaseException as exc:
+            if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
+                raise
+            control.clean_up()
+            try:
+                item = await items.athrow(exc)
+            except StopAsyncIteration:
+                return True
+        if tasks.is_cancelled:
+            return False
+        control.cleaned_up()
 
 
 async def write_events(
@@ -81,3 +112,8 @@ async def write_events(
     finally:
         writer.events += events
         writer.bytes += size
+
+
+def _stands_at_yield(items: Any) -> bool:
+    """Tell whether ``items`` is a generator that waits to be asked for its next item."""
+    return isinstance(items, AsyncGeneratorType) and items.ag_frame is not None

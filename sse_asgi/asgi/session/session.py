@@ -16,7 +16,6 @@ import anyio
 from anyio import sleep_forever
 
 from ...runtime.tasks import is_scope_cancelled, uncalled_for
-from ...wire.batch import as_batch
 from ..connection import Connection
 from ..content.ready import claim_content, is_ready_content
 from ..content.source import check_content, close_content, open_content, unclosed
@@ -24,7 +23,7 @@ from ..outcome import CloseReason
 from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
-from .events import write_events
+from .events import write_content
 from .farewell import take_leave
 from .hooks import tell_close, tell_open
 from .inbox import client_left
@@ -114,7 +113,7 @@ class Session:
             if isinstance(content, AsyncGeneratorType):
                 self._items = content
                 control.tasks.start(self._listen)
-                ended = await self._write(content)
+                ended = await write_content(control, content)
             else:
                 ended = await self._run_other(content)
         except ClientGone:
@@ -134,7 +133,7 @@ class Session:
         await self._conclude()
 
     async def _run_other(self, content: Any) -> bool:
-        """Run content that is no asynchronous generator; see :meth:`_write`."""
+        """Run content that is no asynchronous generator; see :func:`write_content`."""
         control = self.control
         alone = is_ready_content(content)
         if not alone:
@@ -149,7 +148,7 @@ class Session:
         self._items = items = open_content(
             content, control.options, control.loop, control.connection
         )
-        return await self._write(items)
+        return await write_content(control, items)
 
     async def _deliver(self, content: Any, *, alone: bool) -> None:
         """Let the event loop's pump write the content.
@@ -171,34 +170,6 @@ class Session:
                 await sleep_forever()
             control.listen = None
             await self._listen(alone=True)
-
-    async def _write(self, items: Any) -> bool:
-        """Write the items; throw what cancels ``send`` into the generator that yielded the item.
-
-        Returns False if the content goes on although it was cancelled.
-        """
-        control, item = self.control, None
-        options, writer, tasks = control.options, control.writer, control.tasks
-        while True:
-            try:
-                if item is not None and not await writer.write_batch(
-                    as_batch(item, options.encode), options.first
-                ):
-                    return False
-                return await write_events(
-                    writer, items, options.encode, options.first, tasks.cancelled_calls
-                )
-            except BaseException as exc:
-                if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
-                    raise
-                control.clean_up()
-                try:
-                    item = await items.athrow(exc)
-                except StopAsyncIteration:
-                    return True
-            if tasks.is_cancelled:
-                return False
-            control.cleaned_up()
 
     def _goes_on(self, exc: BaseException) -> bool:
         """Tell whether ``exc`` is for those who call us, and not the content's own failure."""
@@ -294,8 +265,3 @@ class Session:
                 await take_leave(control.options, control.outcome, writer, control.connection)
             if limit.cancelled_caught:
                 control.abort()
-
-
-def _stands_at_yield(items: Any) -> bool:
-    """Tell whether ``items`` is a generator that waits to be asked for its next item."""
-    return isinstance(items, AsyncGeneratorType) and items.ag_frame is not None

@@ -23,6 +23,8 @@ MOST_MARKS: Final = 10_000
 class Mark(NamedTuple):
     """The beginning or the end of a topic.
 
+    :param topic: the name of the topic
+    :param is_end: whether this is the end
     :param sequence: that of its first or last entry; 0: it was in an earlier life of the log
     """
 

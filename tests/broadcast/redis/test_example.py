@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples.running import PATIENCE, answer, running
 from tests.servers.configurations import CONFIGURATIONS
 from tests.servers.harness import Server, serve
 from tests.servers.http1 import Http1Connection
-from tests.servers.process import ROOT
 from tests.servers.response import Response
 
 from .engine import Engine
@@ -67,6 +67,8 @@ def test_every_client_of_either_worker_gets_every_event_once(
         assert "heard of Redis" in server.ask("/health")
 
 
-def test_the_example_is_short() -> None:
-    text = (ROOT / "examples" / "two_workers.py").read_text("utf-8")
-    assert len(text.splitlines()) < 60
+def test_script_runs_two_workers(tmp_path: Path, engine: Engine) -> None:
+    with running("two_workers", tmp_path, REDIS_URL=engine.url) as process:
+        process.wait_log("Application startup complete", PATIENCE, times=2)
+        status, text = answer(process, "/say", b"hello")
+        assert (status, " by " in text) == (200, True)
