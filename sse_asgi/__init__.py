@@ -1,6 +1,6 @@
 """Server-Sent Events for any ASGI server and any ASGI framework."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .asgi import (
     CORS,
@@ -19,12 +19,17 @@ from .errors import (
     EventTooLarge,
     PublishError,
     Refusal,
+    RunRefused,
     SendTimeout,
     SSEError,
     TopicEnded,
     TopicExists,
+    UnknownRun,
 )
 from .wire import EventDecoder, JSONServerSentEvent, MessageEvent, ServerSentEvent
+
+if TYPE_CHECKING:
+    from .broadcast import Runs
 
 __all__ = [
     "CORS",
@@ -39,6 +44,8 @@ __all__ = [
     "MessageEvent",
     "PublishError",
     "Refusal",
+    "RunRefused",
+    "Runs",
     "SSEError",
     "SendTimeout",
     "ServerSentEvent",
@@ -46,9 +53,19 @@ __all__ = [
     "StreamSummary",
     "TopicEnded",
     "TopicExists",
+    "UnknownRun",
     "busy",
     "done",
     "drain",
 ]
 
 __version__: Final = "0.2.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import the runs when they are used: most streams need no hub."""
+    if name == "Runs":
+        from .broadcast import Runs
+
+        return Runs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

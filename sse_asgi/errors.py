@@ -2,6 +2,8 @@
 
     SSEError
     ├── Refusal           raised by your handler or content: answer with this status instead
+    │   ├── RunRefused    a process takes no further run (503)
+    │   └── UnknownRun    there is no such run (404)
     ├── EventTooLarge     the peer sent an event beyond the decoder's bound
     ├── SendTimeout       the client did not take a message within ``send_timeout``
     ├── PublishError      a hub's log did not confirm a publication
@@ -22,10 +24,12 @@ __all__ = [
     "EventTooLarge",
     "PublishError",
     "Refusal",
+    "RunRefused",
     "SSEError",
     "SendTimeout",
     "TopicEnded",
     "TopicExists",
+    "UnknownRun",
 ]
 
 
@@ -88,6 +92,27 @@ class Refusal(SSEError):
         :raises Refusal: this one
         """
         raise self
+
+
+class RunRefused(Refusal):
+    """The process takes no further run: it has its most, or it stops. Adapters answer with 503.
+
+    :param reason: the text of the answer
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, reason, {"retry-after": "5"})
+
+
+class UnknownRun(Refusal):
+    """There is no such run, or none that the log still knows. Adapters answer with 404.
+
+    :param run: the ID that was asked for
+    """
+
+    def __init__(self, run: str) -> None:
+        super().__init__(404, "there is no such run")
+        self.run: str = run
 
 
 class EventTooLarge(SSEError, ValueError):

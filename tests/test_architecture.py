@@ -29,7 +29,7 @@ LAYERS = {
     "wire": frozenset({"checks", "errors", "extras", "headers"}),
     "asgi": FLOOR,
     "broadcast": FLOOR,
-    "__init__": CORE,
+    "__init__": CORE | {"broadcast"},
     "adapters": CORE | {"__init__", "broadcast"},
     "testing": CORE | {"__init__", "broadcast"},
     "demo": CORE | {"__init__", "broadcast"},

@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import anyio
 
 from .. import checks
+from ..errors import Refusal
 from ..runtime.eventloop import EventLoop
 from ..runtime.perloop import PerLoop
 from ..runtime.service import LoopService
@@ -24,7 +25,7 @@ from .log.backend import Backend, ReadyBackend
 from .log.history import History
 from .log.reader import LogReader
 from .publication import Publication, check_topic, confirmation
-from .replay import OnGap, Start
+from .replay import Beginning, OnGap, Start
 from .selection import Filter, Key, Selection
 from .snapshot import HubSnapshot, snapshot_of
 from .subscription import Subscription
@@ -145,13 +146,9 @@ class Hub:
     def _publication(
         self, topic: str, event: object, token: str | None, first: bool, last: bool
     ) -> Publication:
-        publication = Publication.of(
-            topic, event, token, self._reader.encode, first=first, last=last
-        )
         if token is None and self.backend.needs_run:
-            # A caller that gets no answer repeats the call with the token.
-            return publication._replace(token=token_hex(16))
-        return publication
+            token = token_hex(16)  # a caller that gets no answer repeats the call with it
+        return Publication.of(topic, event, token, self._reader.encode, first=first, last=last)
 
     # -- subscribing -------------------------------------------------------------------------------
 
@@ -163,6 +160,7 @@ class Hub:
         filter: Filter | None = None,  # noqa: A002
         on_gap: OnGap = "oldest",
         keep_latest: Key | None = None,
+        absent: Refusal | None = None,
     ) -> Subscription:
         """Return the events of ``topics`` as content for a stream: those missed, then what comes.
 
@@ -179,6 +177,7 @@ class Hub:
             ``"close"``, the end of the stream
         :param keep_latest: gives the key of an :class:`Entry`; of a backlog, only the newest entry
             of each key is sent
+        :param absent: answers the request instead, if a topic was never begun with ``first=True``
         :raises TypeError: a parameter is of the wrong type
         :raises ValueError: there is no topic, or an empty one, or no such ``start`` or ``on_gap``
         """
@@ -186,15 +185,14 @@ class Hub:
             raise ValueError("topics must name at least one topic")
         for topic in topics:
             check_topic(topic)
-        checks.text("last_event_id", last_event_id, optional=True)
         checks.optional_function("filter", filter)
         checks.optional_function("keep_latest", keep_latest)
-        checks.choice("start", start, get_args(Start))
-        checks.choice("on_gap", on_gap, get_args(OnGap))
+        beginning = Beginning(last_event_id, start, on_gap, absent)
+        beginning.check()
         self._service.check_process()
         self._follow()
         selection = Selection(frozenset(topics), filter, keep_latest, copy_context())
-        return Subscription(self._reader, self._feeds_here, selection, last_event_id, start, on_gap)
+        return Subscription(self._reader, self._feeds_here, selection, beginning)
 
     def position(self) -> str | None:
         """Return the ID of the newest event, or None while the log was not reached yet.

@@ -15,8 +15,9 @@ ended is refused with a 204, so that it stays away.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
+from .. import checks
 from ..errors import Refusal
 from ..wire import EncodedBatch, ServerSentEvent
 from ..wire.names import GAP, POSITION
@@ -25,7 +26,7 @@ from .log.backend import Page
 from .log.entry import Entry, Position
 from .log.reader import LogReader
 
-__all__ = ["GapReason", "OnGap", "Replay", "Start"]
+__all__ = ["Beginning", "GapReason", "OnGap", "Replay", "Start"]
 
 Start: TypeAlias = Literal["now", "oldest"]
 OnGap: TypeAlias = Literal["oldest", "now", "close"]
@@ -35,21 +36,49 @@ _NO_IDS: Final = frozenset({None, "", "None", "null"})
 """No position, as a page has it that was rendered before the log was reached."""
 
 
-class Replay:
-    """Brings a cursor to a place from which it goes on in memory.
+class Beginning(NamedTuple):
+    """Where a subscription begins, by the request of one client.
 
     :param last_event_id: as the client sent it; without one it begins where ``start`` says
     :param start: "now", where the cursor stands, or "oldest", where its topics begin
+    :param on_gap: how it goes on where something cannot be replayed
+    :param absent: raised if a topic was never begun; None waits for its events
+    """
+
+    last_event_id: str | None
+    start: Start
+    on_gap: OnGap
+    absent: Refusal | None
+
+    def check(self) -> None:
+        """Refuse a value that is none.
+
+        :raises TypeError: a value is of the wrong type
+        :raises ValueError: there is no such ``start`` or ``on_gap``
+        """
+        checks.text("last_event_id", self.last_event_id, optional=True)
+        checks.choice("start", self.start, get_args(Start))
+        checks.choice("on_gap", self.on_gap, get_args(OnGap))
+        if self.absent is not None and not isinstance(self.absent, Refusal):
+            raise TypeError(checks.refuse("absent", "a Refusal or None", self.absent))
+
+
+class Replay:
+    """Brings a cursor to a place from which it goes on in memory.
+
+    :param beginning: where to begin, which :meth:`Beginning.check` has let pass
     :param counts_missed: whether every entry will be sent, so that their number is known
     :param wake: called, in any thread, when a page has come
     """
 
     __slots__ = (
-        "_asked_ahead",
+        "_absent",
+        "_ahead",
         "_counts_missed",
         "_cursor",
         "_expired_to",
         "_forgiven",
+        "_made_at",
         "_on_gap",
         "_reader",
         "_resume",
@@ -67,20 +96,17 @@ class Replay:
         self,
         reader: LogReader,
         cursor: Cursor,
-        last_event_id: str | None,
-        start: Start,
-        on_gap: OnGap,
+        beginning: Beginning,
         counts_missed: bool,
         wake: Callable[[], object],
     ) -> None:
         position = reader.history.position
         self._reader = reader
         self._cursor = cursor
+        last_event_id, self._start, self._on_gap, self._absent = beginning
         # Parsed at once: the text may be anything, and of any length.
         self._resumes = last_event_id not in _NO_IDS
         self._resume = Position.parse(last_event_id or "")
-        self._start = start
-        self._on_gap = on_gap
         self._counts_missed = counts_missed
         self._wake = wake
         self.epoch: str | None = None if position is None else position.epoch
@@ -93,13 +119,14 @@ class Replay:
         """Older entries, of every topic."""
         self._expired_to: int | None = None
         self._forgiven = False
-        self._asked_ahead = False
+        self._ahead: Position | None = None  # up to which the log was asked before it begins
+        self._made_at = self.epoch, cursor.at
 
     @property
     def place(self) -> Position | None:
         """The position after which it goes on."""
-        if self._asked_ahead and not self.has_begun:
-            return self._resume
+        if self._ahead is not None and not self.has_begun:
+            return self._ahead
         history = self._reader.history
         return None if self.epoch is None else history.position_at(self._cursor.at)
 
@@ -108,13 +135,14 @@ class Replay:
     def step(self) -> EncodedBatch | None:
         """Return the next event of the hub itself, if one is due now.
 
-        :raises Refusal: a 204 for a client that has the last event of its topics
+        :raises Refusal: a 204 for a client that has the last event of its topics, or ``absent``
         """
         history = self._reader.history
         if not self.has_begun:
             if history.epoch is None or self._is_ahead():
                 return None
             self.has_begun = True
+            self._refuse_absent()
             return self._begin()
         if self.epoch != history.epoch:
             return self._gap("reset")
@@ -162,19 +190,36 @@ class Replay:
         self._reader.backfill.ask(self)
 
     def _is_ahead(self) -> bool:
-        """Whether the client knows an entry that this process has yet to hear of.
+        """Whether the client may know an entry that this process has yet to hear of.
 
-        Another process may have sent it. The log is asked before the position is refused.
+        Another process may have sent it. The log is asked before the client is refused.
         """
         history, position = self._reader.history, self._resume
-        if history.complete or position is None or self._asked_ahead:
+        if history.complete or self._ahead is not None:
             return self.is_asking
-        if history.knows(position) is not None:
-            return False
-        self.epoch, self._cursor.at = history.epoch, position.sequence
-        self._asked_ahead = True
+        if position is None or history.knows(position) is not None:
+            if not self._is_absent():
+                return False
+            position = history.position_at(history.tip + 1)  # all that the log has now
+        self._ahead = position
+        self.epoch, self._cursor.at = history.epoch, 0 if position is None else position.sequence
         self._ask()
         return True
+
+    def _is_absent(self) -> bool:
+        """Whether the client is refused if a topic was never begun, and one was not."""
+        lifetimes, topics = self._reader.history.lifetimes, self._cursor.topics
+        return self._absent is not None and not all(map(lifetimes.has_begun, topics))
+
+    def _refuse_absent(self) -> None:
+        """Refuse a client of a topic that was never begun, now that the log was asked."""
+        if self._ahead is not None:
+            self.epoch, self._cursor.at = self._made_at
+            if self._ahead is not self._resume:
+                self.page, self._expired_to = [], None  # they are not the client's next ones
+        if self._absent is not None and self._is_absent():
+            self.has_ended = True
+            raise self._absent
 
     def _begin(self) -> EncodedBatch | None:
         """Find the place to begin at, and return the first event."""

@@ -16,7 +16,7 @@ from .cursor import Cursor
 from .feed import Joined, LoopFeeds
 from .log.entry import Entry
 from .log.reader import LogReader
-from .replay import OnGap, Replay, Start
+from .replay import Beginning, Replay
 from .selection import Selection
 
 __all__ = ["Subscription"]
@@ -57,18 +57,14 @@ class Subscription(AsyncIterator[EncodedBatch]):
         reader: LogReader,
         feeds: Callable[[], LoopFeeds],
         selection: Selection,
-        last_event_id: str | None,
-        start: Start,
-        on_gap: OnGap,
+        beginning: Beginning,
     ) -> None:
         position = reader.history.position
         self._reader = reader
         self._feeds = feeds
         self._selection = selection
         self._cursor = cursor = Cursor(selection.topics, 0 if position is None else position[1])
-        self._replay = Replay(
-            reader, cursor, last_event_id, start, on_gap, selection.takes_all, cursor.wake_soon
-        )
+        self._replay = Replay(reader, cursor, beginning, selection.takes_all, cursor.wake_soon)
         self._is_live = False  # whether it has caught up once, so that its marks tell everything
         self._ready: anyio.Event | None = None
         self._is_claimed = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from . import hello
+from .guides import guides, links
 from .page import FAVICON, render
 from .scissors import RETRY, Scissors, page_of
 from .signal import Broadcast
@@ -25,7 +26,7 @@ _POLICY: Final = (
 
 
 class Demo:
-    """Serves the page at ``/``, its stream at ``/events``, its scissors at ``/cut``, and a hello.
+    """Serves a page, its stream at ``/events``, its scissors at ``/cut``, a hello, and guides.
 
     The signal starts with the ASGI lifespan, so the server must support that. Hypercorn does.
     """
@@ -33,10 +34,14 @@ class Demo:
     def __init__(self) -> None:
         self.broadcast: Broadcast = Broadcast()
         self.streams: Scissors = Scissors(self.broadcast.follow)
+        pages = guides()
+        page = render(guides=links(pages), broadcast=Broadcast, hello=hello)
         self._pages = {
-            "/": ("text/html; charset=utf-8", render(broadcast=Broadcast, hello=hello)),
+            "/": ("text/html; charset=utf-8", page),
             "/favicon.ico": ("image/svg+xml", FAVICON.encode()),
         }
+        for path, text in pages.items():
+            self._pages[f"/{path}"] = ("text/plain; charset=utf-8", text.encode())
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable

@@ -25,16 +25,18 @@ FAVICON: Final = (
 )
 
 
-def render(**sources: Callable[..., object] | ModuleType) -> bytes:
+def render(*, guides: str = "", **sources: Callable[..., object] | ModuleType) -> bytes:
     """Return the page, in which the source of each named object stands in place of ``{{ name }}``.
 
     The source is read from the running objects, so the page shows the code that serves it.
 
+    :param guides: the links to the guides, as HTML
     :raises LookupError: the page has no place of that name
     """
     page = _asset("page.html")
     page = _fill(page, "style", _asset("style.css"))
     page = _fill(page, "script", "\n".join(map(_asset, _SCRIPTS)))
+    page = _fill(page, "guides", guides)
     for name, code in sources.items():
         page = _fill(page, name, highlight(textwrap.dedent(inspect.getsource(code)).strip()))
     return page.encode()

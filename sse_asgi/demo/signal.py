@@ -23,8 +23,11 @@ class Broadcast:
 
     def follow(self, connection: Connection) -> Subscription:
         """Replay the events that this client missed, then follow live."""
-        seen = connection.last_event_id
-        return self.hub.subscribe("signal", last_event_id=seen)
+        return self.hub.subscribe(
+            "signal",
+            last_event_id=connection.last_event_id,
+            start="oldest" if "history" in connection.query else "now",
+        )
 
     async def publish(self, listeners: int) -> None:
         """Send the next event to all. A slow client holds up no other."""

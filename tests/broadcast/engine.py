@@ -151,4 +151,10 @@ class EngineBackend:
         engine.reads += 1
         if after.epoch != engine.epoch:
             return Page((), engine.tip)
+        if after.sequence > self.history.tip:
+            tip = engine.tip
+            with anyio.move_on_after(1):
+                while self.history.tip < tip:
+                    await checkpoint()
+            return Page((), 0)
         return Page(self._entries(engine.after(after.sequence)[:limit]), engine.floor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -59,6 +60,29 @@ async def test_the_icon_is_a_drawing() -> None:
         body = await client.text()
     assert (client.status, client.headers["content-type"]) == (200, "image/svg+xml")
     assert body.startswith("<svg ")
+
+
+@pytest.mark.anyio
+async def test_each_guide_that_the_page_links_to_is_served_as_text() -> None:
+    demo = Demo()
+    async with connect(demo, "/") as client:
+        paths = re.findall(r'href="(guide/[^"]+)"', await client.text())
+    assert len(paths) > 10
+    for path in paths:
+        async with connect(demo, f"/{path}") as client:
+            assert client.headers["content-type"] == "text/plain; charset=utf-8"
+            assert (await client.text()).startswith("# ")
+
+
+@pytest.mark.anyio
+async def test_client_that_asks_for_the_history_gets_it_before_what_comes() -> None:
+    demo = Demo()
+    await publish(demo, 5)
+    async with connect(demo, "/events?history=1") as client:
+        assert await position(client) == {"resumed": False, "missed": 5}
+        await publish(demo, 1)
+        ids = [(await client.receive()).id for _ in range(6)]
+    assert ids == [f"{epoch(demo)}-{number}" for number in range(1, 7)]
 
 
 @pytest.mark.anyio

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,13 @@ PICTURES = """(canvas) => new Promise((done) => {
         if (now - begin > 1000) done(seen.size); else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
+})"""
+
+
+# Done when the chart has points of three seconds.
+FULL = """() => new Promise((done) => {
+    const look = () => signal.points.length > 30 ? done() : setTimeout(look, 20);
+    look();
 })"""
 
 
@@ -207,6 +215,81 @@ def test_a_narrow_screen_shows_everything_without_scrolling_sideways(
             assert box is not None
             assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
         keep(page, f"narrow-{scheme}", tmp_path)
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_each_target_is_large_enough_for_a_finger(
+    browser: Browser, demo: ServerProcess, viewport: Any
+) -> None:
+    with opened(browser, demo, viewport=viewport) as page:
+        boxes = page.evaluate("""() => [...document.querySelectorAll("button, a")].map((target) => {
+            const { width, height } = target.getBoundingClientRect();
+            return [target.textContent, width, height];
+        })""")
+        assert len(boxes) > 10
+        assert [box for box in boxes if min(box[1:]) < 44] == []  # WCAG 2.2, 2.5.5
+
+
+def test_number_of_lost_events_is_in_sight_on_a_phone(
+    browser: Browser, demo: ServerProcess
+) -> None:
+    with opened(browser, demo, viewport=PHONE) as page:
+        expect_text(page, "#kept", "0 lost")
+        box = page.locator("#kept").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < PHONE["height"] / 4
+        page.evaluate("signal.lost = 7")
+        expect_text(page, "#kept", "7 lost")
+
+
+def test_chart_is_told_in_words(browser: Browser, demo: ServerProcess) -> None:
+    value = r"-?[01]\.\d\d"
+    line = rf"from {value} to {value}, now {value}"
+    with opened(browser, demo) as page:
+        assert page.locator("#chart").get_attribute("aria-describedby") == "chart-text"
+        page.click("#cut")
+        expect_text(page, "#message", "Resumed after .*")
+        expect_text(
+            page,
+            "#chart-text",
+            rf"The last \d+ seconds: swell {line}; tide {line}; spray {line}\."
+            r" [1-9]\d* events of these replayed, 0 holes in the lines\.",
+        )
+
+
+def test_chart_is_full_when_the_page_is_opened_again(browser: Browser, demo: ServerProcess) -> None:
+    with opened(browser, demo) as page:
+        page.evaluate(FULL)
+        before = page.evaluate("signal.points[0].t")
+        page.reload()
+        begin = time.monotonic()
+        page.evaluate(FULL)
+        assert time.monotonic() - begin < 2  # the points themselves took more than three seconds
+        assert page.evaluate("signal.points[0].t") == before
+        assert page.evaluate("signal.points.length - signal.arrivals.length") >= 25
+        assert float(expect_text(page, "#delay", r"([\d.]+)ms")[1]) < 1000
+        expect_text(page, "#replayed", "0")
+
+
+def test_legend_and_chart_are_told_apart_without_colours(
+    browser: Browser, demo: ServerProcess, tmp_path: Path
+) -> None:
+    with opened(browser, demo, forced_colors="active") as page:
+        lines = page.evaluate("""() => [...document.querySelectorAll(".legend i")].map((line) => {
+            const { borderTopWidth, borderTopStyle, borderTopColor } = getComputedStyle(line);
+            return [borderTopWidth, borderTopStyle, borderTopColor];
+        })""")
+        assert len({tuple(line[:2]) for line in lines}) == 3
+        assert len({line[2] for line in lines}) == 3
+        assert page.locator("#chart").evaluate(PICTURES) > 10
+        button = page.evaluate("""() => {
+            const { color, backgroundColor } = getComputedStyle(document.getElementById("cut"));
+            return [color, backgroundColor];
+        }""")
+        assert button[0] != button[1]
+        colours = page.evaluate("view.colours")
+        assert colours["ink"] != colours["card"]
+        keep(page, "forced", tmp_path)
 
 
 def test_who_prefers_reduced_motion_sees_a_still_chart(

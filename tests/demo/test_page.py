@@ -9,6 +9,7 @@ from importlib.resources import files
 import pytest
 
 from sse_asgi.demo import hello, page
+from sse_asgi.demo.guides import guides, links
 from sse_asgi.demo.signal import Broadcast
 
 STYLE = files("sse_asgi.demo").joinpath("assets", "style.css").read_text("utf-8")
@@ -37,7 +38,7 @@ def text_of(html: str) -> str:
 
 
 def rendered() -> str:
-    return page.render(broadcast=Broadcast, hello=hello).decode()
+    return page.render(guides=links(guides()), broadcast=Broadcast, hello=hello).decode()
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
@@ -61,10 +62,10 @@ def test_highlighting_leaves_the_code_as_it_is() -> None:
 
 def test_the_page_shows_the_code_that_runs() -> None:
     text = text_of(rendered())
-    assert "self.hub = Hub(MemoryBackend(max_events=600))" in text
-    assert 'return self.hub.subscribe("signal", last_event_id=seen)' in text
+    assert "self.hub: Hub = Hub(MemoryBackend(max_events=600))" in text
+    assert "last_event_id=connection.last_event_id" in text
     assert 'await self.hub.publish("signal", event)' in text
-    assert "app = EventSourceApp(ticks)" in text
+    assert "app: EventSourceApp = EventSourceApp(ticks)" in text
 
 
 def test_a_source_without_its_place_is_refused() -> None:
@@ -75,5 +76,5 @@ def test_a_source_without_its_place_is_refused() -> None:
 def test_nothing_is_left_to_fill_in_or_to_load() -> None:
     html = rendered()
     assert "{{ " not in html
-    assert set(re.findall(r'\b(?:src|href)="([^"]*)"', html)) == {"favicon.ico"}
+    assert set(re.findall(r'\b(?:src|href)="([^"]*)"', html)) == {"favicon.ico", *guides()}
     assert not re.findall(r"@import|url\(|https?://", html)

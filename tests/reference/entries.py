@@ -107,6 +107,7 @@ def parameters(found: griffe.Class | griffe.Function) -> list[griffe.Parameter]:
         griffe.Parameter(name, annotation=member.annotation, default=_string(member.value))
         for name, member in found.members.items()
         if isinstance(member, griffe.Attribute) and member.annotation and not member.is_private
+        if "property" not in member.labels
     ]
 
 

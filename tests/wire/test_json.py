@@ -11,11 +11,15 @@ from dataclasses import InitVar, dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 import attrs
+import msgspec
 import pydantic
+import pydantic_core
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -256,6 +260,23 @@ def test_message_shows_what_was_written_and_no_address(item: object, shown: str)
 def test_rule_serves_other_encoders() -> None:
     value = {"at": date(2026, 1, 2), "n": Decimal(1)}
     assert json.dumps(value, default=json_default) == '{"at": "2026-01-02", "n": "1"}'
+
+
+@pytest.mark.parametrize(
+    ("serializer", "path"),
+    [(msgspec.json.encode, None), (partial(pydantic_core.to_json, inf_nan_mode="null"), '"a"')],
+    ids=["msgspec", "pydantic_core"],
+)
+def test_other_encoders_do_what_the_guide_says(serializer: Any, path: str | None) -> None:
+    encode = Encoder(serializer=serializer).encode
+    data = [float("nan"), Decimal("1.10"), {1}, timedelta(1), Plain(Color.RED)]
+    text = '[null,"1.10",[1],"P1D",{"at":"red","more":[]}]'
+    assert encode({"data": data}) == f"data: {text}\n\n".encode()
+    if path is not None:
+        assert encode({"data": [Path("a")]}) == f"data: [{path}]\n\n".encode()
+    else:
+        with pytest.raises(TypeError, match=r"data of .* cannot be sent as JSON"):
+            encode({"data": [Path("a")]})
 
 
 def test_rule_imports_nothing() -> None:

@@ -26,7 +26,7 @@ class ReadyContent(Protocol):
         """Return the items that are ready now, joined and bounded; None if there are none.
 
         :raises anyio.EndOfStream: the content has come to its end
-        :raises Refusal: instead of the first items. A 204 after the head is the end
+        :raises Refusal: instead of the first items; once the head is out, it is just the end
         """
 
     def when_ready(self, wake: Callable[[], object] | None) -> None:

@@ -4,10 +4,14 @@ const BUFFER = 260;   // ms
 const view = { context: $("chart").getContext("2d"), width: 0, height: 0, ratio: 1, colours: {}, skew: null, held: null, drawn: 0 };
 
 function readColours() {
-  const style = getComputedStyle(document.documentElement);
+  const probe = document.createElement("i");   // resolves the names of colours that a system has
+  probe.style.forcedColorAdjust = "none";
+  document.body.append(probe);
   for (const name of ["card", "ink", "soft", "faint", "rule", "accent"]) {
-    view.colours[name] = style.getPropertyValue(`--${name}`).trim();
+    probe.style.color = `var(--${name})`;
+    view.colours[name] = getComputedStyle(probe).color;
   }
+  probe.remove();
   view.drawn = 0;
 }
 
@@ -107,6 +111,10 @@ function drawBands(c, plot, x) {
   }
 }
 
+function faded(colour, opacity) {   // a computed colour: rgb(1, 2, 3)
+  return colour.replace(/^rgba?\(([^,]+,[^,]+,[^,)]+).*/, `rgba($1, ${opacity})`);
+}
+
 function drawSeries(c, plot, points, x) {
   const { accent, ink, faint } = view.colours;
   for (const [series, colour, width] of [[2, faint, 1.25], [0, ink, 1.5], [1, accent, 2.75]]) {
@@ -117,14 +125,15 @@ function drawSeries(c, plot, points, x) {
       area.lineTo(x(points.at(-1).t), plot.bottom);
       area.lineTo(x(points[0].t), plot.bottom);
       const fill = c.createLinearGradient(0, plot.top, 0, plot.bottom);
-      fill.addColorStop(0, accent + "3d");   // the same colour, at two opacities
-      fill.addColorStop(1, accent + "00");
+      fill.addColorStop(0, faded(accent, .24));
+      fill.addColorStop(1, faded(accent, 0));
       c.fillStyle = fill;
       c.fill(area);
     }
     c.strokeStyle = colour;
     c.lineWidth = width;
     c.lineJoin = c.lineCap = "round";
+    c.setLineDash(series === 2 ? [.5, 4] : []);
     c.stroke(path);
   }
 }

@@ -16,6 +16,7 @@ function updateTiles() {
   setText("delay", skewed ? "–" : delay < 9.95 ? Math.max(0, delay).toFixed(1) : whole.format(Math.round(delay)));
   setText("delay-note", skewed ? "the two clocks differ" : "median of 50 events");
   setText("lost", whole.format(signal.lost));
+  setText("kept", `${whole.format(signal.lost)} lost`);
   setText("replayed", whole.format(signal.replayed));
   setText("position", signal.last ? `event ${whole.format(signal.last.sequence)}` : "no event yet");
   const newest = signal.points.at(-1);
@@ -30,6 +31,22 @@ function updateTiles() {
     const back = `${signal.last.epoch}-${Math.max(0, Math.floor(signal.last.sequence / 50) * 50 - 50)}`;
     setText("curl-resume", `curl -N -H "Last-Event-ID: ${back}" ${url}`);
   }
+}
+
+/* What the chart shows, in words. Nobody is interrupted: it is read when somebody asks for it. */
+
+function describe() {
+  const points = signal.points.filter((point) => point.t > signal.points.at(-1).t - 22000);
+  if (!points.length || view.held !== null) return;
+  const seconds = Math.round((points.at(-1).t - points[0].t) / 1000);
+  const rows = [[1, "swell"], [0, "tide"], [2, "spray"]].map(([series, name]) => {
+    const values = points.map((point) => point.v[series]);
+    const [low, high, now] = [Math.min(...values), Math.max(...values), values.at(-1)].map((value) => value.toFixed(2));
+    return `${name} from ${low} to ${high}, now ${now}`;
+  });
+  const replayed = points.filter((point) => point.replayed).length;
+  const holes = points.filter((point) => point.apart).length - (points[0].apart ? 1 : 0);
+  setText("chart-text", `The last ${count(seconds, "second")}: ${rows.join("; ")}. ${count(replayed, "event")} of these replayed, ${count(holes, "hole")} in the lines.`);
 }
 
 function hold() {
@@ -58,11 +75,12 @@ document.addEventListener("visibilitychange", () => {   // a page that nobody se
   if (document.hidden) closeWire("Closed while the page was hidden.");
   else if (!extras.length || !limited()) openWire();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readColours);
+for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", readColours);
 new ResizeObserver(fit).observe($("chart"));
 readColours();
 connect();
 openWire();
 updateTiles();
 setInterval(updateTiles, 250);
+setInterval(describe, 2000);
 requestAnimationFrame(frame);

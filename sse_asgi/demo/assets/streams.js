@@ -13,6 +13,7 @@ const signal = {          // the state of the main stream
   bands: [],              // {from, to, count}: stretches that were replayed
   last: null,             // {id, epoch, sequence, t}
   replay: null,           // the replay that is under way
+  past: 0,                // the sequence up to which events come that are older than this page
   cut: 0,                 // ms until the browser comes back, after it was cut as asked
   connections: 0, lost: 0, replayed: 0,
   delays: [], arrivals: [],
@@ -37,7 +38,7 @@ function setState(state, label) {
 let source;
 
 function connect() {
-  const resume = signal.last ? `&last_event_id=${encodeURIComponent(signal.last.id)}` : "";
+  const resume = signal.last ? `&last_event_id=${encodeURIComponent(signal.last.id)}` : "&history=1";
   source = new EventSource(`events?page=${page}${resume}`);
   source.addEventListener("position", onPosition);
   source.addEventListener("gap", onGap);
@@ -63,6 +64,8 @@ function onPosition(event) {
   const { resumed, missed } = JSON.parse(event.data);
   const after = placeOf(event.lastEventId).sequence;
   const from = signal.last?.t;
+  // The first stream begins with the events of the last minute: the chart is full at once.
+  signal.past = resumed ? 0 : after + (missed ?? 0);
   signal.replay = resumed && missed ? { after, until: after + missed, got: 0, lost: 0, from } : null;
   if (resumed && !missed) say(`Resumed after event ${whole.format(after)}: nothing was missed, 0 lost.`);
   if (!resumed) say("Live. Cut the connection and watch the signal close the hole.");
@@ -102,8 +105,10 @@ function onSignal(event) {
   }
   signal.last = { ...place, t };
   const replayed = replay !== null && sequence <= replay.until;
-  signal.points.push({ t, v, replayed, apart: last === null, shown: performance.now() + (replayed ? 22 * replay.got : 0) });
+  const apart = last === null || t - last.t > 5000;   // nobody was there: nothing was sent
+  signal.points.push({ t, v, replayed, apart, shown: performance.now() + (replayed ? 22 * replay.got : 0) });
   if (signal.points.length > 3000) signal.points.splice(0, 2000);   // nobody draws while the page is hidden
+  if (sequence <= signal.past) return;
   received();
   if (replayed) {
     signal.replayed += 1;

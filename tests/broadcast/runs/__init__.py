@@ -1,0 +1,1 @@
+"""Runs, in memory: on every event loop, and against a model."""
