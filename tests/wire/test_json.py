@@ -17,6 +17,9 @@ from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 import attrs
+import fastapi.sse
+import httpx_sse
+import litestar.response
 import msgspec
 import pydantic
 import pydantic_core
@@ -202,6 +205,9 @@ REFUSED: list[tuple[object, type[Exception], str]] = [
     (Color, TypeError, "the type enum."),
     (ServerSentEvent("x"), TypeError, "one event at a time"),
     (JSONServerSentEvent(1), TypeError, "one event at a time"),
+    (fastapi.sse.ServerSentEvent(data="x"), TypeError, "another library (fastapi"),
+    (litestar.response.ServerSentEventMessage("x"), TypeError, "another library (lite"),
+    (httpx_sse.ServerSentEvent(data="x"), TypeError, "another library (httpx_sse"),
     (MessageEvent("x"), TypeError, "'data': e.data"),
     ({UUID(int=1): 1}, TypeError, "keys must be str"),
     ({date(2026, 1, 2): 1}, TypeError, "keys must be str"),

@@ -21,7 +21,7 @@ LOST_AFTER: Final = 4
 
 
 class Member(NamedTuple):
-    """A member of a topic, whoever it is to the application: a user, a device."""
+    """A member of a topic: a user, a device or a session, as the application names it."""
 
     topic: str
     key: str
