@@ -190,6 +190,7 @@ def test_a_client_that_was_away_for_longer_than_the_log_reaches_is_told(
                 assert event is not None
                 numbers.append(int(event.data.removeprefix("p:")))
             assert numbers == [*range(numbers[0], 506)]
+            assert event is not None
             # The workers' messages about who is connected are entries, too.
             assert sequence(event.id) - sequence(second.id) >= 100
 
