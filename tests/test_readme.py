@@ -90,7 +90,10 @@ FIRST_EVENTS = {
         '{"n":0}',
     ),
     'EventSourceApp(session, compression="auto")': ("/", '{"csrf":"f3a1"}'),
-    "EventSourceApp(account, max_lifetime=600)": ("/", '{"user":"ann"}'),
+    "EventSourceApp(account, key=key, expires_at=end, revalidate=is_allowed)": (
+        "/",
+        '{"user":"ann"}',
+    ),
     'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': ("/", '{"n":0}'),
     "EventSourceApp(prices, on_open=telemetry.on_open, on_close=telemetry.on_close)": (
         "/",

@@ -163,6 +163,19 @@ class EventSourceApp:
             with suppress(RuntimeError):  # that event loop has ended, and its streams with it
                 loop.call_soon(loop.stop_streams, self)
 
+    def revoke(self, key: str) -> None:
+        """End every stream of this application that has the key, in all event loops of the process.
+
+        Its client gets a last event named ``revoked``. Any thread may call this.
+
+        :param key: one of those that the option ``key`` gave
+        :raises TypeError: ``key`` is not a str
+        """
+        checks.text("key", key)
+        for loop in list(self._loops):
+            with suppress(RuntimeError):  # that event loop has ended, and its streams with it
+                loop.call_soon(loop.keyring.revoke, key, self)
+
     async def _answer_lifespan(self, receive: Receive, send: Send) -> None:
         loop = LoopState.current()
         loop.shutdown.hold()
