@@ -136,9 +136,10 @@ async def test_ended_streams_leave_no_garbage(options: Any) -> None:
     gc.collect()
     gc.disable()
     try:
-        for _ in range(50):
+        # The timers may keep the last 64 until their time has come. trio leaves some itself.
+        for _ in range(300):
             await serve(app)
-        assert gc.collect() < 50 * 3  # trio leaves some itself
+        assert gc.collect() < 300 * 3
     finally:
         gc.enable()
 

@@ -178,7 +178,7 @@ async def test_content_that_is_always_ready_leaves_others_their_turn() -> None:
             while len(reached) < 2000:
                 before = len(reached)
                 await checkpoint()
-                assert len(reached) - before <= 512
+                assert len(reached) - before <= 1024
             await served.returned()
     assert data(served.peer.body) == [str(number) for number in range(2000)]
 
