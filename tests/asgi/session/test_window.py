@@ -488,7 +488,7 @@ PAUSES = st.lists(
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -524,7 +524,7 @@ async def _check_timing(plan: list[tuple[int, int, bool]], delays: list[int]) ->
         peer = Timed(on_send=slow)
         async with serving(EventStream(content, window=WINDOW), peer) as served:
             while not served.task.done:
-                await clock.advance(0.001)
+                await clock.advance(0.5)
                 assert clock.now() < 60
             await served.returned()
     assert data(peer.body) == texts
