@@ -28,6 +28,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return backend
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a test whose name holds an address: each process that runs tests has another one."""
+    if " at 0x" in item.nodeid:
+        raise pytest.UsageError(f"the name of a test holds an object's address: {item.nodeid}")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose parts are not installed, or fail it where everything is required."""
