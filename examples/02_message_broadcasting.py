@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # sse-asgi = { path = ".." }
 # ///
-"""One event to many: a hub sends each message to all who subscribe to its topic.
+"""One event to many: a hub sends each message to all subscribers of its topic.
 
 Run: python examples/02_message_broadcasting.py
 Try: curl -N "localhost:8000/events?topics=news,clock" in two windows, and
@@ -25,7 +25,7 @@ from starlette.routing import Route
 from sse_asgi import Connection, EventSourceApp
 from sse_asgi.broadcast import Hub, MemoryBackend, Subscription
 
-hub = Hub(MemoryBackend(max_events=1000, max_age=600))  # who comes back gets what was missed
+hub = Hub(MemoryBackend(max_events=1000, max_age=600))  # a client gets missed events
 
 
 async def tell_the_time() -> None:

@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # sse-asgi = { path = ".." }
 # ///
-"""A chat: what is posted to a room goes to all in it, and to those who come later.
+"""A chat: a line that is posted to a room goes to all in it, and to later visitors.
 
 Run: python examples/chat.py    Try: http://localhost:8000/rooms/tea in two windows, or
      curl -N localhost:8000/rooms/tea/events, and curl -d hello localhost:8000/rooms/tea
@@ -52,7 +52,7 @@ async def say(request: Request) -> Response:
 
 def listen(connection: Connection) -> Subscription:
     room, seen = connection.path_params["room"], connection.last_event_id
-    return hub.subscribe(room, last_event_id=seen, start="oldest")  # who is new gets all there is
+    return hub.subscribe(room, last_event_id=seen, start="oldest")  # a newcomer gets all lines
 
 
 routes = [

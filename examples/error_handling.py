@@ -40,7 +40,7 @@ async def report(connection: Connection) -> AsyncIterator[ServerSentEvent]:
 def last_event(error: Exception) -> ServerSentEvent:
     """Return the last event of a stream that fails: 3. Nothing caught the error.
 
-    The traceback is in the log. Tell the client what it can do, and no secrets. The ID of
+    The traceback is in the log. Tell the client no secrets. The ID of
     ``done()`` keeps the browser from asking for the same failure again and again.
     """
     return done({"reason": "the report failed", "kind": type(error).__name__}, event="failed")

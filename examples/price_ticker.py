@@ -45,8 +45,8 @@ def quote(connection: Connection) -> Subscription:
     symbols = connection.query.get("symbols", ",".join(OPENING)).split(",")
     if unknown := set(symbols) - set(OPENING):
         raise Refusal(404, f"not traded here: {', '.join(sorted(unknown))}")
-    seen = connection.last_event_id or hub.snapshot().oldest  # who is new begins with the newest
-    return hub.subscribe(*symbols, last_event_id=seen, keep_latest=symbol_of)
+    seen = connection.last_event_id  # a newcomer gets the newest price of each symbol first
+    return hub.subscribe(*symbols, last_event_id=seen, start="oldest", keep_latest=symbol_of)
 
 
 @asynccontextmanager

@@ -75,6 +75,7 @@ FIRST_EVENTS = {
         "/",
         '{"lap": 83.5}',
     ),
+    "EventStream(rows, window=0.05)": ("/", '{"row":0}'),
     "EventSourceApp(progress)": ("/?job=42", '{"job":42}'),
     "EventSourceApp(report)": ("/?job=42", '{"percent":50}'),
     "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": ("/", '{"n":0}'),

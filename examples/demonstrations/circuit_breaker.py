@@ -95,7 +95,7 @@ app = Starlette(routes=[Route("/", EventSourceApp(values))])
 
 
 async def watch(url: str) -> list[str]:
-    """Read one stream to its end, print what changes, and return the kinds of its events."""
+    """Read one stream to its end, print each change, and return the kinds of its events."""
     kinds: list[str] = []
     begin = time.monotonic()
     async with httpx.AsyncClient(timeout=PATIENCE) as client:

@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def report(lines: list[str], begin: float) -> None:
-    """Print what the server said, and when."""
+    """Print the lines of the server, and the time since ``begin``."""
     for line in lines:
         say(f"    the server prints: {line}")
     say(f"    after {time.monotonic() - begin:.2f} s")

@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # sse-asgi = { path = "../.." }
 # ///
-"""Memory channels against generators: speed, what happens at the end, and a client that stalls.
+"""Memory channels against generators: speed, a client that leaves, and a client that stalls.
 
 Run: python examples/demonstrations/memory_channels.py
 """

@@ -108,7 +108,7 @@ class Proxy:
             writer.close()
 
     def stall(self) -> None:
-        """Keep both connections, and drop what they carry from now on."""
+        """Keep both connections, and drop all bytes from now on."""
         self._stalled = True
 
     def reset(self) -> None:

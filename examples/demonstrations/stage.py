@@ -7,7 +7,7 @@
 """The stage of the demonstrations: a real server in another process, and clients that read it.
 
 A demonstration is one file with both parts: the application, which :func:`serving` runs with
-uvicorn in a new process, and the client, which prints in words what happens.
+uvicorn in a new process, and the clients, which print each step in words.
 """
 
 import signal

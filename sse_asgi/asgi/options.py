@@ -30,6 +30,9 @@ DEFAULT_HEADERS: Final = (
     (b"x-accel-buffering", b"no"),
 )
 
+MAX_WINDOW: Final = 10.0
+"""Seconds. A longer window is a mistake: a number of milliseconds, for example."""
+
 
 class StreamKeywords(TypedDict, total=False):
     """The options of an event stream as keyword arguments: see :class:`StreamOptions`."""
@@ -46,6 +49,7 @@ class StreamKeywords(TypedDict, total=False):
     max_lifetime: float | None
     retry: int | None
     farewell_retry: tuple[int, int] | None
+    window: float | None
     separator: str
     serializer: Serializer | None
     compression: Compression | None
@@ -78,6 +82,10 @@ class StreamOptions:
         browser keeps its own
     :param farewell_retry: the range, in milliseconds, from which the last block of a stream that
         the server ends draws the client's reconnection time; None: the block has no such time
+    :param window: the events that come within this time after a message of events go out as one
+        message, in order; None or 0: each goes out at once. The first event after a silence is
+        sent at once, and so are 64 KiB of events, an isolated event, and all that waits when the
+        content ends. A hub's events wait in its log, which must have room for those of a window
     :param separator: the line ending: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
     :param serializer: makes JSON, as str or bytes, of data that is not a str;
         :func:`sse_asgi.wire.to_json` by default
@@ -110,6 +118,7 @@ class StreamOptions:
     max_lifetime: float | None = None
     retry: int | None = None
     farewell_retry: tuple[int, int] | None = (1000, 5000)
+    window: float | None = None
     separator: str = "\n"
     serializer: Serializer | None = None
     compression: Compression | None = None
@@ -139,6 +148,8 @@ class StreamOptions:
             raise ValueError(checks.refuse("status", rule, self.status))
         for name in ("ping", "send_timeout", "max_lifetime"):
             checks.optional_seconds(name, getattr(self, name))
+        if self.window is not None:
+            checks.seconds("window", self.window, most=MAX_WINDOW)
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
             checks.seconds(name, getattr(self, name))
         checks.optional_milliseconds_range("farewell_retry", self.farewell_retry)

@@ -6,6 +6,7 @@ from .log.backend import Backend, Page, ReadyBackend
 from .log.entry import Entry, Position
 from .log.history import History
 from .log.lifetimes import Mark
+from .presence import Presence
 from .runs import Runs, RunState
 from .snapshot import HubSnapshot
 from .subscription import Subscription
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryBackend",
     "Page",
     "Position",
+    "Presence",
     "ReadyBackend",
     "RunState",
     "Runs",

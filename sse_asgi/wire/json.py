@@ -37,6 +37,9 @@ def json_default(value: Any) -> Any:
     :raises ValueError: the value is a ``Decimal`` that is infinite or NaN
     """
     kind = type(value)
+    # Other libraries make events of Pydantic models and dataclasses. No fields of them are data.
+    if any("ServerSentEvent" in base.__name__ for base in kind.__mro__):
+        _refuse_event(kind)
     if callable(getattr(kind, "model_dump", None)):
         return value.model_dump(mode="json")
     for base in kind.__mro__:
@@ -64,8 +67,13 @@ def _member(value: Any) -> Any:
     return value.value
 
 
-def _event(value: Any) -> NoReturn:
-    raise TypeError(f"an event ({_name(type(value))}) is no data: yield one event at a time")
+def _refuse_event(kind: type) -> NoReturn:
+    if kind.__module__.startswith("sse_asgi."):
+        raise TypeError(f"an event ({_name(kind)}) is no data: yield one event at a time")
+    raise TypeError(
+        f"an event of another library ({_name(kind)}) is no data: "
+        "yield sse_asgi.ServerSentEvent, or a dict of its fields"
+    )
 
 
 def _received(value: Any) -> NoReturn:
@@ -83,8 +91,7 @@ _RULES: Final[Mapping[tuple[str, str], Callable[[Any], Any]]] = MappingProxyType
         ("uuid", "UUID"): str,
         ("decimal", "Decimal"): _number,
         ("enum", "Enum"): _member,
-        # They are dataclasses, but nobody means to send their fields as data.
-        ("sse_asgi.wire.event", "ServerSentEvent"): _event,
+        # It is a dataclass, but nobody means to send its fields as data.
         ("sse_asgi.wire.decoder", "MessageEvent"): _received,
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["DONE", "ENDED", "GAP", "POSITION", "STARTED"]
+__all__ = ["DONE", "ENDED", "GAP", "JOINED", "LEFT", "POSITION", "STARTED"]
 
 POSITION: Final = "position"
 """The event of a hub that tells a client where it stands."""
@@ -14,6 +14,12 @@ GAP: Final = "gap"
 
 DONE: Final = "done"
 """The last event of a stream that is complete."""
+
+JOINED: Final = "joined"
+"""The event of presence that tells that a member has its first connection."""
+
+LEFT: Final = "left"
+"""The event of presence that tells that the last connection of a member is over."""
 
 STARTED: Final = "started"
 """The first event of a run."""

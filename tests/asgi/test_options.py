@@ -102,6 +102,11 @@ BAD_OPTIONS: list[tuple[str, object, type[Exception], str]] = [
     ("ping_always", 1, TypeError, "ping_always must be a bool, not 1"),
     ("ping_always", None, TypeError, "ping_always must be a bool, not None"),
     ("ping_message", "x", TypeError, "ping_message must be callable, not 'x'"),
+    ("window", -0.1, ValueError, "window must be from 0 to 10 seconds, not -0.1"),
+    ("window", 50, ValueError, "window must be from 0 to 10 seconds, not 50"),
+    ("window", float("nan"), ValueError, "window must be from 0 to 10 seconds, not nan"),
+    ("window", "0.05", TypeError, "window must be a number of seconds, not '0.05'"),
+    ("window", True, TypeError, "window must be a number of seconds, not True"),
     ("pings", 15, TypeError, "pings"),
 ]
 

@@ -22,6 +22,7 @@ class Plan:
     :param text: data of each event
     :param sync: take the events from a synchronous generator
     :param pause: awaited before the first event, as content does that has to wait for its events
+    :param window: the seconds whose events may go out together, where the peer can do that
     :param open_ended: once the events are sent, wait until the client leaves
     """
 
@@ -30,6 +31,7 @@ class Plan:
     sync: bool = False
     pause: Callable[[], Awaitable[object]] | None = None
     open_ended: bool = False
+    window: float | None = None
 
     @property
     def block(self) -> bytes:
@@ -49,6 +51,8 @@ class Peer:
     :param served: makes the app as its users would serve it, with routing; None: ``app``
     :param encoders: from an item as it is yielded to bytes; a row that is missing stays empty
     :param backends: the event loops it runs on, as anyio names them
+    :param windows: whether it has a column in the rows with a window: it can send the events of
+        some milliseconds together, or is the limit
     """
 
     name: str
@@ -56,6 +60,7 @@ class Peer:
     served: MakeApp | None = None
     encoders: Encoders | None = None
     backends: tuple[str, ...] = ("asyncio",)
+    windows: bool = False
 
     def serve(self, plan: Plan) -> ASGIApp:
         """Return the app for a real server."""

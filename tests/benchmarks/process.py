@@ -125,6 +125,8 @@ def start(peer: str, plan: Plan, loop: str, core: int | None) -> Iterator[Server
     command = [sys.executable, "-m", f"{__package__}.serve", peer, loop, str(plan.events)]
     if plan.open_ended:
         command.append("--open-ended")
+    if plan.window is not None:
+        command += ["--window", str(plan.window)]
     with run(command, core) as server:
         yield server
 
@@ -137,13 +139,19 @@ def check_loop(loop: str) -> None:
 
 @contextmanager
 def servers(bench: Bench, plan: Plan, core: int | None) -> Iterator[dict[str, Server]]:
-    """Run a server for each column in the block, and two for the limit."""
+    """Run a server for each column in the block, and two for the limit.
+
+    With a window, those of others have no column: they send each event by itself.
+    """
+    columns = {
+        name: peer for name, peer in bench.columns().items() if plan.window is None or peer.windows
+    }
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(
                 start(LIMIT if name == AGAIN else name, plan, bench.loop, core)
             )
-            for name in bench.columns()
+            for name in columns
         }
 
 

@@ -126,12 +126,13 @@ def main() -> None:
     parser.add_argument("loop")
     parser.add_argument("events", type=int, nargs="?", default=1)
     parser.add_argument("--open-ended", action="store_true")
+    parser.add_argument("--window", type=float)
     parser.add_argument("--broadcast", action="store_true")
     options = parser.parse_args()
     if options.broadcast:
         opening = load_broadcaster(options.peer).open()
     else:
-        plan = Plan(options.events, open_ended=options.open_ended)
+        plan = Plan(options.events, open_ended=options.open_ended, window=options.window)
         opening = _mute(load(options.peer).serve(plan))
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_factory(options.loop)) as runner:
         runner.run(serve(opening))

@@ -1,4 +1,4 @@
-"""Run an example as a script, and read what its server sends."""
+"""Run an example as a script, and read the answers of its server."""
 
 from __future__ import annotations
 

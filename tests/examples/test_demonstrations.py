@@ -1,4 +1,4 @@
-"""Every demonstration ends by itself, and shows what it promises."""
+"""Every demonstration ends by itself, and prints the steps that its first lines name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 55.0
 
 
 def show(name: str, *arguments: str) -> str:
-    """Run a demonstration as its first lines say, and return what it printed."""
+    """Run a demonstration as its first lines say, and return its output."""
     script = EXAMPLES / "demonstrations" / f"{name}.py"
     ended = subprocess.run(
         [sys.executable, str(script), *arguments],

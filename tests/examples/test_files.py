@@ -72,6 +72,14 @@ def test_header_finds_the_checkout(path: Path) -> None:
     assert (path.parent / source).resolve() == EXAMPLES.parent
 
 
+def test_every_example_has_a_test() -> None:
+    tests = EXAMPLES.parent / "tests"
+    texts = [path.read_text("utf-8") for path in tests.rglob("test_*.py") if path != Path(__file__)]
+    names = {Path(name).stem for name in NAMES} - {*NOT_LISTED, "testing_a_stream"}
+    untested = [name for name in names if not any(f'"{name}"' in text for text in texts)]
+    assert untested == []
+
+
 def test_index_has_a_line_for_each_example() -> None:
     index = (EXAMPLES / "README.md").read_text("utf-8")
     rows = re.findall(r"^\| \[[\w./]+\]\(([\w./]+\.py)\) \|", index, re.MULTILINE)

@@ -32,6 +32,7 @@ its scope takes it back and the stream goes on or ends like any other; if not, i
 No scope bounds the clean-up either: the timers interrupt it when ``cleanup_timeout`` is over.
 
 Modules: :mod:`.session` (the tasks), :mod:`.control` (the end), :mod:`.deadlines` (the clock),
+:mod:`.due` (what the timers send), :mod:`.window` (events that go out together),
 :mod:`.writer` (the one caller of ``send``), :mod:`.delivery` (content that the pump writes),
 :mod:`.coding`, :mod:`.farewell`, :mod:`.hooks`.
 """

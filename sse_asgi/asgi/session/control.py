@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 
@@ -16,6 +16,7 @@ from ..outcome import CloseReason, Outcome, StreamSummary
 from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
+from .due import write_due
 from .state import ClientGone
 from .writer import ResponseWriter
 
@@ -32,9 +33,6 @@ __all__ = ["MayStop", "StreamControl"]
 logger: Final = logging.getLogger("sse_asgi")
 
 MayStop: TypeAlias = Callable[[CloseReason], bool]
-
-FIRST_BODY = b":\n\n"
-"""Makes daphne send the head and Firefox fire ``open`` when there is nothing else to send yet."""
 
 
 class StreamControl:
@@ -219,6 +217,10 @@ class StreamControl:
         elif self.loop.shutdown.is_stopping:
             self.stop(CloseReason.SERVER_STOPPING)
 
+    def look_at(self, when: float) -> None:
+        """Have the timers look at the stream at ``when``, unless they do so sooner."""
+        self.loop.timers.look_at(self, when)
+
     def look(self, now: float) -> tuple[float, bool]:
         """Do what is due and need not wait; return the time of the next look and whether to act."""
         while (deadlines := self.deadlines) is not None:
@@ -270,27 +272,20 @@ class StreamControl:
             self.deadlines.cleaned_up()
 
     async def act(self) -> None:
-        """Send the head, or a keep-alive, in the context of the request. Raises nothing."""
+        """Send what is due, in the context of the request. Raises nothing."""
+        if self.outcome.reason is not None:
+            return
         task = this_task()
         with anyio.CancelScope() as self._acting:
             try:
-                await in_context(self._context, self._write_due())
+                await in_context(
+                    self._context, write_due(self.writer, self.options, self.deadlines)
+                )
             except BaseException as exc:
                 self.broken(exc)
                 if is_cancellation(exc, task) or isinstance(exc, KeyboardInterrupt | SystemExit):
                     raise
         self._acting = None
-
-    async def _write_due(self) -> Any:
-        writer, options = self.writer, self.options
-        if writer.busy or writer.is_closed or self.outcome.reason is not None:
-            return
-        if not writer.started:
-            await writer.write(options.first or FIRST_BODY)
-            return
-        if self.deadlines is not None:
-            self.deadlines.pinged(self.loop.clock.now())
-        if options.ping_message is None:
-            await writer.write(options.comment)
-        else:
-            await writer.write(options.encode(options.ping_message()))
+        if self.writer.window is not None and not self.writer.is_halted:
+            # More may be due by now: events that came meanwhile, or a keep-alive.
+            self.look_at(self.loop.clock.now())

@@ -11,6 +11,7 @@ goes on             the end of the grace; a message on its way has 1 s more    `
 goes on, or ended   the end of ``cleanup_timeout``, and then again and again   ``INTERRUPT``
 goes on, busy       ``send_timeout`` since the message was given to ``send``   ``SLOW``
 goes on, idle       ``start_timeout``, or ``ping`` since the last message      ``WRITE``
+goes on, idle       the end of the ``window``, and it holds events             ``WRITE``
 ended, busy         1 s since the end                                          ``ABORT``
 ==================  =========================================================  ==============
 """
@@ -39,7 +40,7 @@ class Due(Enum):
 
     NOTHING = "nothing"
     WRITE = "write"
-    """Send the head, or a keep-alive."""
+    """Send the head, the events of the window, or a keep-alive."""
     LIFETIME = "lifetime"
     """Stop the stream: it has lived for as long as it may."""
     END = "end"
@@ -57,6 +58,10 @@ class Progress(Protocol):
 
     busy: bool
     since: float
+
+    @property
+    def flush_at(self) -> float:
+        """When the events must go out that the window holds."""
 
     @property
     def started(self) -> bool:
@@ -167,7 +172,7 @@ class Deadlines:
         due_at = self._start_by
         if progress.started:
             since = self._pinged_at if self._options.ping_always else progress.since
-            due_at = since + (self._options.ping or NEVER)
+            due_at = min(since + (self._options.ping or NEVER), progress.flush_at)
         if now < due_at:
             return min(look_at, due_at), Due.NOTHING
         return look_at, Due.WRITE

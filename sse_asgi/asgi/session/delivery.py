@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...runtime.eventloop import Spawned
     from ...runtime.pump import Pump
     from ..content.ready import ReadyContent
+    from .window import Pause
     from .writer import ResponseWriter
 
 __all__ = ["Delivery"]
@@ -31,6 +32,7 @@ class Delivery:
 
     :param first: bytes that go before the first of all
     :param ended: called once with None when the content has ended, or with what ended it
+    :param pause: holds back the questions for more, if there is a window
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class Delivery:
         "_first",
         "_left",
         "_over",
+        "_pause",
         "_writer",
         "task",
         "wake",
@@ -52,12 +55,14 @@ class Delivery:
         pump: Pump,
         first: bytes,
         ended: Callable[[BaseException | None], object],
+        pause: Pause | None = None,
     ) -> None:
         self._content = content
         self._context = own_context()
         self._writer = writer
         self._first = first
         self._ended = ended
+        self._pause = pause
         # Made once: a new one for each client and event would keep the garbage collector busy.
         self.wake: Callable[[], object] = partial(pump.add, self)
         """Have the event loop's pump deliver what is ready."""
@@ -87,7 +92,8 @@ class Delivery:
                 raise
             return False  # the head is out: the client comes back, and is refused then
         if batch is None or await self._writer.write_batch(batch, self._first):
-            self._content.when_ready(self.wake)
+            pause = self._pause
+            self._content.when_ready(self.wake if pause is None else pause.begin(batch, self.wake))
         return True
 
     def ended(self, error: BaseException | None) -> None:
@@ -104,6 +110,8 @@ class Delivery:
         """
         self._over = True
         self._writer.halt()
+        if self._pause is not None:
+            self._pause.end()
         try:
             self._content.when_ready(None)
             self.wake = _nothing  # it holds this object, which holds it

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anyio.lowlevel import checkpoint
 
-from ...wire.batch import EncodedBatch, as_batch, is_isolated
+from ...wire.batch import EncodedBatch, IsolatedBlock, as_batch, is_isolated
+from .deadlines import NEVER
+from .window import Window
 
 if TYPE_CHECKING:
     from .control import StreamControl
     from .writer import ResponseWriter
 
-__all__ = ["write_content", "write_events"]
+__all__ = ["write_content", "write_events", "write_in_windows"]
 
 EVENTS_PER_TURN: Final = 256
 """Yield to the event loop after this many events, because neither the content nor the server's
@@ -39,12 +41,18 @@ async def write_content(control: StreamControl, items: Any) -> bool:
     """
     item = None
     options, writer, tasks = control.options, control.writer, control.tasks
+    window = Window(writer, options.window, options.first) if options.window else None
+    writer.window = window
     while True:
         try:
-            if item is not None and not await writer.write_batch(
+            if item is not None and not await (window or writer).write_batch(
                 as_batch(item, options.encode), options.first
             ):
                 return False
+            if window is not None:
+                return await write_in_windows(
+                    window, writer, items, options.encode, control.look_at, tasks.cancelled_calls
+                )
             return await write_events(
                 writer, items, options.encode, options.first, tasks.cancelled_calls
             )
@@ -112,6 +120,52 @@ async def write_events(
     finally:
         writer.events += events
         writer.bytes += size
+
+
+async def write_in_windows(
+    window: Window,
+    writer: ResponseWriter,
+    items: AsyncIterable[object],
+    encode: Callable[[object], bytes],
+    look_at: Callable[[float], object],
+    is_cancelled: Callable[[], object],
+) -> bool:
+    """Write ``items`` by the window, as :func:`write_events` does without one.
+
+    Returns True at the end of ``items``; False when they go on although the stream has ended.
+
+    :param look_at: has the timers look at the stream at that time, or before
+    :param is_cancelled: tells whether this task goes on although it was cancelled
+    :raises ClientGone: ``send`` raised an :exc:`OSError`
+    """
+    now, events, turn, look = writer.now, 0, EVENTS_PER_TURN, 1
+    looked_at = now()
+    due_at = window.due_at  # something is held if the content has taken back a cancellation
+    look_at(due_at)
+    async for item in items:
+        if type(item) is EncodedBatch:
+            body, count, isolated = item
+        else:
+            body, count = encode(item), 1
+            isolated = type(body) is IsolatedBlock
+        if (window.hold(body, count, isolated) or writer.busy) and not await window.settle():
+            return False
+        if due_at != window.due_at:
+            due_at = window.due_at
+            look_at(due_at)
+        events += count
+        if events >= look:
+            if is_cancelled():
+                return False
+            since, looked_at = looked_at, now()
+            look = events + (EVENTS_PER_LOOK if looked_at - since < MOMENT else 1)
+            if events >= turn:
+                await checkpoint()
+                turn = events + EVENTS_PER_TURN
+    while window.due_at < NEVER:
+        if not await window.flush():
+            return False
+    return True
 
 
 def _stands_at_yield(items: Any) -> bool:

@@ -28,6 +28,7 @@ from .farewell import take_leave
 from .hooks import tell_close, tell_open
 from .inbox import client_left
 from .state import ClientGone
+from .window import Pause
 
 __all__ = ["ContentMaker", "Session"]
 
@@ -159,8 +160,17 @@ class Session:
         control = self.control
         self._content = None  # if another stream has claimed it, it is not ours to close
         claim_content(content)
+        pause = None
+        if control.options.window:
+            pause = Pause(control.options.window, control.loop.clock.now, control.look_at)
+            control.writer.window = pause
         self._items = delivery = Delivery(
-            content, control.writer, control.loop.pump, control.options.first, control.content_ended
+            content,
+            control.writer,
+            control.loop.pump,
+            control.options.first,
+            control.content_ended,
+            pause,
         )
         if alone:
             control.listen = self._listen

@@ -15,12 +15,29 @@ that is cut short went out. Another one may follow it, unless it was the head or
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["ClientGone", "WriterState"]
+if TYPE_CHECKING:
+    from ...wire import EncodedBatch
+
+__all__ = ["ClientGone", "Held", "WriterState"]
 
 
 class ClientGone(Exception):
     """The server's ``send`` said that the client has left (ASGI HTTP 2.4)."""
+
+
+class Held(Protocol):
+    """Events that wait for the end of a delivery window (see :mod:`.window`)."""
+
+    due_at: float
+    """When they must go out; infinite: none wait."""
+
+    async def flush(self) -> bool:
+        """Send those that wait; False: the content may write no more."""
+
+    def take(self) -> EncodedBatch | None:
+        """Return the next message of those that wait; None: none are left."""
 
 
 class WriterState(IntEnum):

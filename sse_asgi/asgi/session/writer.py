@@ -9,7 +9,8 @@ import anyio
 
 from ...errors import Refusal
 from .coding import refusal_head
-from .state import ClientGone, WriterState
+from .deadlines import NEVER
+from .state import ClientGone, Held, WriterState
 
 if TYPE_CHECKING:
     from ...headers import Headers
@@ -62,6 +63,7 @@ class ResponseWriter:
         "send",
         "since",
         "state",
+        "window",
     )
 
     def __init__(
@@ -99,6 +101,13 @@ class ResponseWriter:
         """When the first event was given to ``send``."""
         self.bytes: int = 0
         """Bytes of body that were sent, as they are on the wire."""
+        self.window: Held | None = None
+        """Holds the content's events for some milliseconds, if there is one."""
+
+    @property
+    def flush_at(self) -> float:
+        """When the events must go out that the window holds."""
+        return NEVER if self.window is None else self.window.due_at
 
     @property
     def started(self) -> bool:
@@ -160,7 +169,7 @@ class ResponseWriter:
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
         if self.busy:
-            await self._wait_until_free()
+            await self.wait_until_free()
         if self.state >= (_LAST if last else _HALTED):
             return False
         self.busy = True
@@ -177,6 +186,8 @@ class ResponseWriter:
                 head = {"type": self._start, "status": self._status, "headers": headers.copy()}
                 await self.send(head)
                 body, headers = first + body, None
+            if last and self.window is not None:
+                await self._send_held(self.window)
             if body and not self._is_broken:
                 await self._send(body, isolated)
             if last:
@@ -213,6 +224,11 @@ class ResponseWriter:
         self.bytes += len(body)
         self.is_torn = self._is_broken = False
 
+    async def _send_held(self, window: Held) -> None:
+        while not self._is_broken and (batch := window.take()) is not None:
+            await self._send(batch.body, batch.isolated)
+            self.events += batch.events
+
     def _leave(self, headers: Headers | None) -> None:
         """Let others write, as far as the state allows.
 
@@ -230,7 +246,8 @@ class ResponseWriter:
         if self._freed is not None:
             self._set_free()
 
-    async def _wait_until_free(self) -> None:
+    async def wait_until_free(self) -> None:
+        """Wait until no message is on its way, or until nothing may follow it."""
         while self.busy and self.state < _FINAL:
             if self._freed is None:
                 self._freed = anyio.Event()

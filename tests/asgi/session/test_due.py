@@ -19,6 +19,7 @@ class Response:
     since: float = 100.0
     started: bool = True
     is_final: bool = False
+    flush_at: float = NEVER
 
 
 WAITING = {"started": False}
@@ -35,6 +36,10 @@ OPEN: list[tuple[dict[str, Any], float, float, Due]] = [
     ({}, 109.9, 110, Due.NOTHING),
     ({}, 110, 120, Due.WRITE),
     ({"since": 105}, 110, 115, Due.NOTHING),
+    ({"flush_at": 101}, 100, 101, Due.NOTHING),
+    ({"flush_at": 101}, 101, 111, Due.WRITE),
+    ({"flush_at": 101, "busy": True}, 102, 112, Due.NOTHING),
+    ({"flush_at": 101, "started": False}, 101, 102, Due.NOTHING),
     (BUSY, 110, 120, Due.NOTHING),
     (BUSY, 125, 130, Due.NOTHING),
     (BUSY, 130, 130, Due.SLOW),

@@ -67,4 +67,5 @@ PEER = Peer(
         "json": _json,
     },
     backends=("asyncio", "trio"),
+    windows=True,
 )

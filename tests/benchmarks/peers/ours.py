@@ -42,7 +42,7 @@ def content(plan: Plan) -> Callable[[], AsyncIterator[str]] | Callable[[], Itera
 
 
 def _app(plan: Plan) -> ASGIApp:
-    return EventStream(content(plan))
+    return EventStream(content(plan), window=plan.window)
 
 
 def _served(plan: Plan) -> ASGIApp:
@@ -51,7 +51,7 @@ def _served(plan: Plan) -> ASGIApp:
     def handler(connection: Connection) -> AsyncIterator[str] | Iterator[str]:
         return make()
 
-    return EventSourceApp(handler)
+    return EventSourceApp(handler, window=plan.window)
 
 
 PEER = Peer(
@@ -60,4 +60,5 @@ PEER = Peer(
     served=_served,
     encoders=_encoders(),
     backends=("asyncio", "trio"),
+    windows=True,
 )

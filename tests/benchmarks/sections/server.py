@@ -17,15 +17,20 @@ QUANTITIES = (
     Quantity("1 connection", "events/s", rate=True),
     Quantity("1 connection", "server CPU µs/event", scale=1e6),
 )
+WINDOW_QUANTITIES = (
+    Quantity("1 connection, window of 50 ms", "events/s", rate=True, budget=0.2),
+    Quantity("1 connection, window of 50 ms", "server CPU µs/event", scale=1e6, budget=0.2),
+)
 
 
 async def rows(bench: Bench) -> AsyncIterator[Row]:
     """Yield the rate and the server's processor time per event."""
-    plan = Plan(bench.effort.burst)
-    with own_core() as core, servers(bench, plan, core) as running:
-        columns = {name: _sampler(server, plan) for name, server in running.items()}
-        for row in await compare(QUANTITIES, columns, bench.effort.rounds):
-            yield row
+    for window, quantities in ((None, QUANTITIES), (0.05, WINDOW_QUANTITIES)):
+        plan = Plan(bench.effort.burst, window=window)
+        with own_core() as core, servers(bench, plan, core) as running:
+            columns = {name: _sampler(server, plan) for name, server in running.items()}
+            for row in await compare(quantities, columns, bench.effort.rounds):
+                yield row
 
 
 def _sampler(server: Server, plan: Plan) -> Sampler:

@@ -18,6 +18,7 @@ CONNECTION = Quantity("1 connection of 1 event", "µs", scale=1e6, budget=4)
 EVENT = Quantity("each further event (20 B)", "µs", scale=1e6, budget=3)
 WAITING_CONNECTION = replace(CONNECTION, label="the same, content waits once")
 KIB_EVENT = replace(EVENT, label="each further event (1 KiB)")
+WINDOW_EVENT = replace(EVENT, label="each further event (20 B), window of 50 ms", budget=None)
 SYNC_CONNECTION = replace(CONNECTION, label=f"{SYNC}1 connection", budget=None)
 SYNC_EVENT = replace(EVENT, label=f"{SYNC}each event", budget=None)
 
@@ -31,12 +32,14 @@ async def rows(bench: Bench) -> AsyncIterator[Row]:
         # They wait, too, so that what a first wait sets off is no event's cost.
         (EVENT, Plan(many, pause=turn)),
         (KIB_EVENT, Plan(many, text="x" * 1024, pause=turn)),
+        (WINDOW_EVENT, Plan(many, pause=turn, window=0.05)),
         (SYNC_CONNECTION, Plan(sync=True)),
         (SYNC_EVENT, Plan(many, sync=True)),
     ):
         columns = {
             name: await repeated(_timer(peer, plan, bench.backend), bench.effort.batch)
             for name, peer in bench.columns().items()
+            if plan.window is None or peer.windows
         }
         quantity = replace(quantity, scale=quantity.scale / max(1, plan.events - 1))
         for row in await compare([quantity], columns, bench.effort.rounds):
