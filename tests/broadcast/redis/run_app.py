@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import anyio
 
 from sse_asgi import EventSourceApp, Refusal
-from sse_asgi.broadcast import Hub, Runs
+from sse_asgi.broadcast import Hub, Runs, RunState
 from sse_asgi.broadcast.backends.redis import RedisBackend
 
 __all__ = ["app"]
@@ -75,7 +75,12 @@ async def answer(scope: Any) -> str:
         query = parse_qs(scope["query_string"].decode())
         return await runs.start(run, count(run, int(query["count"][0])))
     if scope["method"] == "DELETE":
-        return " ".join(map(str, await runs.stop(run)))
+        return words(await runs.stop(run))
     if scope["path"] == "/cleaned":
         return str(len(cleaned))
-    return " ".join(map(str, await runs.state(run)))
+    return words(await runs.state(run))
+
+
+def words(state: RunState) -> str:
+    """Return a state in words."""
+    return f"{state.state} {state.reason}"
