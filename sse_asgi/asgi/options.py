@@ -12,7 +12,14 @@ from ..wire import Compression, Encoder, ServerSentEvent, check_compression, enc
 from .connection import Connection
 from .outcome import StreamSummary
 
-__all__ = ["DEFAULT_HEADERS", "Encode", "StreamKeywords", "StreamOptions", "check_names"]
+__all__ = [
+    "DEFAULT_HEADERS",
+    "INCREMENTAL",
+    "Encode",
+    "StreamKeywords",
+    "StreamOptions",
+    "check_names",
+]
 
 OnOpen: TypeAlias = Callable[[Connection], Awaitable[None] | None]
 OnClose: TypeAlias = Callable[[StreamSummary], Awaitable[None] | None]
@@ -21,6 +28,9 @@ Encode: TypeAlias = Callable[[object], bytes]
 Serializer: TypeAlias = Callable[[Any], str | bytes]
 PingMessage: TypeAlias = Callable[[], object]
 
+INCREMENTAL: Final = (b"incremental", b"?1")
+"""Asks each intermediary to send the bytes on as they come (RFC 10036)."""
+
 DEFAULT_HEADERS: Final = (
     # Without a charset: Chromium refuses any other than UTF-8, and a stream is always UTF-8.
     (b"content-type", b"text/event-stream"),
@@ -28,6 +38,7 @@ DEFAULT_HEADERS: Final = (
     (b"cache-control", b"no-store, no-transform"),
     # nginx buffers a response without it.
     (b"x-accel-buffering", b"no"),
+    INCREMENTAL,
 )
 
 MAX_WINDOW: Final = 10.0
@@ -39,6 +50,7 @@ class StreamKeywords(TypedDict, total=False):
 
     status: int
     headers: HeaderFields | None
+    incremental: bool
     ping: float | None
     ping_always: bool
     ping_message: PingMessage | None
@@ -66,6 +78,8 @@ class StreamOptions:
 
     :param status: the response's status, 200 to 599; a browser's ``EventSource`` takes 200 only
     :param headers: further response headers, or other values for the default headers
+    :param incremental: send the header ``Incremental: ?1`` (RFC 10036), which asks proxies to
+        pass each event on at once; False: leave it out
     :param ping: send a comment after this much silence; None: never
     :param ping_always: send the comment at this interval even if there was no silence
     :param ping_message: returns an item to send instead of the comment
@@ -108,6 +122,7 @@ class StreamOptions:
 
     status: int = 200
     headers: HeaderFields | None = None
+    incremental: bool = True
     ping: float | None = 15.0
     ping_always: bool = False
     ping_message: PingMessage | None = None
@@ -153,7 +168,8 @@ class StreamOptions:
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
             checks.seconds(name, getattr(self, name))
         checks.optional_milliseconds_range("farewell_retry", self.farewell_retry)
-        checks.flag("ping_always", self.ping_always)
+        for name in ("incremental", "ping_always"):
+            checks.flag(name, getattr(self, name))
         for name in ("ping_message", "on_open", "on_close", "on_error"):
             checks.optional_function(name, getattr(self, name))
         check_compression(self.compression)
@@ -164,7 +180,7 @@ class StreamOptions:
         object.__setattr__(self, "encode", encode)
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "comment", encode_comment("ping", self.separator))
-        object.__setattr__(self, "head", _head(self.headers))
+        object.__setattr__(self, "head", _head(self.headers, self.incremental))
         object.__setattr__(self, "thread_ended", None)
 
     def derived(self, **fields: Any) -> StreamOptions:
@@ -194,7 +210,8 @@ def check_names(owner: str, options: Iterable[str], own: tuple[str, ...] = ()) -
             raise TypeError(f"{owner} has no option {name!r}: its options are {', '.join(known)}")
 
 
-def _head(fields: HeaderFields | None) -> Headers:
+def _head(fields: HeaderFields | None, incremental: bool) -> Headers:
     given = checked_headers(fields)
     names = {name for name, _ in given}
-    return [pair for pair in DEFAULT_HEADERS if pair[0] not in names] + given
+    default = DEFAULT_HEADERS if incremental else [x for x in DEFAULT_HEADERS if x != INCREMENTAL]
+    return [pair for pair in default if pair[0] not in names] + given
