@@ -7,19 +7,68 @@ import shutil
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "parts", "types", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "parts", "types", "lint", "package"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
 nox.options.error_on_missing_interpreters = os.environ.get("SSE_ASGI_REQUIRE_ALL") == "1"
+
+_UNIT_TESTS = (
+    *(f"tests/{room}" for room in ("adapters", "asgi", "behaviour", "broadcast", "runtime")),
+    *("tests/testing", "tests/wire", "tests/demo/test_app.py", "tests/demo/test_command.py"),
+)
+_WITH_SERVERS = (
+    "tests/adapters/test_on_servers.py",
+    "tests/adapters/test_examples_strict.py",
+    "tests/broadcast/redis",
+    "tests/broadcast/test_examples.py",
+)
+# Their clients want later versions than the floors are.
+_WITH_PEERS = (
+    "tests/testing/test_clients.py::test_the_openai_client_reads_a_stream_and_stops_it",
+    "tests/testing/test_clients.py::test_the_mcp_client_talks_to_an_mcp_server_over_event_streams",
+)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
     _pytest(session, "not parts")
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the tests that start no server on the lowest versions that pyproject.toml allows."""
+    session.install("uv")
+    install = ("uv", "pip", "install", "--python", f"{session.bin}/python")
+    session.run(*install, "--upgrade", "--resolution", "lowest-direct", "-e", ".[unit]")
+    # It asks for a later Starlette, but works with this one.
+    session.run(*install, "--no-deps", "sse-starlette>=3.7")
+    _check_floors(session)
+    options = ("--numprocesses=2", "--dist=loadfile", "-m", "not parts")
+    left_out = [f"--ignore={path}" for path in _WITH_SERVERS]
+    left_out += [f"--deselect={test}" for test in _WITH_PEERS]
+    session.run("pytest", *options, *left_out, *(session.posargs or _UNIT_TESTS))
+
+
+def _check_floors(session: nox.Session) -> None:
+    """Fail if the packages together allow no version as low as an extra says."""
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    own, *requirements = (Requirement(text) for text in extras["unit"])
+    requirements += [Requirement(text) for extra in own.extras for text in extras[extra]]
+    freeze = ("uv", "pip", "freeze", "--python", f"{session.bin}/python")
+    lines = str(session.run(*freeze, silent=True)).splitlines()
+    installed = dict(line.split("==") for line in lines if "==" in line)
+    for requirement in requirements:
+        if requirement.marker is None or requirement.marker.evaluate():
+            found = installed[canonicalize_name(requirement.name)]
+            if Version(found) != Version(str(requirement.specifier).removeprefix(">=")):
+                session.error(f"{requirement} is the lowest, but {found} is installed")
 
 
 @nox.session

@@ -111,9 +111,7 @@ def refuse(request: Request[Any, Any, Any], exc: Refusal) -> Response[bytes]:
     It is an exception handler: ``Litestar(..., exception_handlers={Refusal: refuse})``.
     """
     headers = dict(exc.headers)
-    headers.setdefault(
-        "content-type", "text/plain; charset=utf-8"
-    )  # Litestar adds no charset to it
+    headers.setdefault("content-type", "text/plain; charset=utf-8")
     return Response(exc.body, status_code=exc.status, headers=headers, media_type="text/plain")
 
 

@@ -117,6 +117,7 @@ async def test_body_that_does_not_arrive_in_time_is_refused(monkeypatch: Any) ->
 
 @pytest.mark.needs("trio")
 def test_body_has_half_a_minute_to_arrive() -> None:
+    import trio
     import trio.testing
 
     async def main() -> tuple[int, float]:
@@ -126,7 +127,7 @@ def test_body_has_half_a_minute_to_arrive() -> None:
         return peer.status, trio.current_time() - began
 
     clock = trio.testing.MockClock(autojump_threshold=0)
-    status, seconds = anyio.run(main, backend="trio", backend_options={"clock": clock})
+    status, seconds = trio.run(main, clock=clock)
     assert status == 408
     assert seconds == pytest.approx(30)
 

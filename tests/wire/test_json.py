@@ -168,6 +168,11 @@ CASES: list[tuple[object, str]] = [
 ]
 
 
+def _name(value: object) -> str:
+    """Return a name without an address: each worker that runs tests must find the same names."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:40]
+
+
 @pytest.mark.parametrize(("value", "text"), CASES, ids=_name)
 def test_value_becomes_its_json(value: object, text: str) -> None:
     assert to_json(value) == text
@@ -219,11 +224,6 @@ REFUSED: list[tuple[object, type[Exception], str]] = [
     (Ratio(ratio=float("nan")), ValueError, "JSON"),
     (endless(), ValueError, "Circular"),
 ]
-
-
-def _name(value: object) -> str:
-    """Return a name without an address: each worker that runs tests must find the same names."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:40]
 
 
 @pytest.mark.parametrize(("value", "error", "fragment"), REFUSED, ids=_name)
