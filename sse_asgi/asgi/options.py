@@ -13,7 +13,14 @@ from .access import Expiry, Key, Revalidate, check_expiry_option, check_key_opti
 from .connection import Connection
 from .outcome import StreamSummary
 
-__all__ = ["DEFAULT_HEADERS", "Encode", "StreamKeywords", "StreamOptions", "check_names"]
+__all__ = [
+    "DEFAULT_HEADERS",
+    "INCREMENTAL",
+    "Encode",
+    "StreamKeywords",
+    "StreamOptions",
+    "check_names",
+]
 
 OnOpen: TypeAlias = Callable[[Connection], Awaitable[None] | None]
 OnClose: TypeAlias = Callable[[StreamSummary], Awaitable[None] | None]
@@ -22,6 +29,9 @@ Encode: TypeAlias = Callable[[object], bytes]
 Serializer: TypeAlias = Callable[[Any], str | bytes]
 PingMessage: TypeAlias = Callable[[], object]
 
+INCREMENTAL: Final = (b"incremental", b"?1")
+"""Asks each intermediary to send the bytes on as they come (RFC 10036)."""
+
 DEFAULT_HEADERS: Final = (
     # Without a charset: Chromium refuses any other than UTF-8, and a stream is always UTF-8.
     (b"content-type", b"text/event-stream"),
@@ -29,6 +39,7 @@ DEFAULT_HEADERS: Final = (
     (b"cache-control", b"no-store, no-transform"),
     # nginx buffers a response without it.
     (b"x-accel-buffering", b"no"),
+    INCREMENTAL,
 )
 
 MAX_WINDOW: Final = 10.0
@@ -40,6 +51,7 @@ class StreamKeywords(TypedDict, total=False):
 
     status: int
     headers: HeaderFields | None
+    incremental: bool
     ping: float | None
     ping_always: bool
     ping_message: PingMessage | None
@@ -71,6 +83,8 @@ class StreamOptions:
 
     :param status: the response's status, 200 to 599; a browser's ``EventSource`` takes 200 only
     :param headers: further response headers, or other values for the default headers
+    :param incremental: send the header ``Incremental: ?1`` (RFC 10036), which asks proxies to
+        pass each event on at once; False: leave it out
     :param ping: send a comment after this much silence; None: never
     :param ping_always: send the comment at this interval even if there was no silence
     :param ping_message: returns an item to send instead of the comment
@@ -123,6 +137,7 @@ class StreamOptions:
 
     status: int = 200
     headers: HeaderFields | None = None
+    incremental: bool = True
     ping: float | None = 15.0
     ping_always: bool = False
     ping_message: PingMessage | None = None
@@ -178,7 +193,8 @@ class StreamOptions:
         check_key_option(self.key)
         check_expiry_option(self.expires_at)
         checks.optional_milliseconds_range("farewell_retry", self.farewell_retry)
-        checks.flag("ping_always", self.ping_always)
+        for name in ("incremental", "ping_always"):
+            checks.flag(name, getattr(self, name))
         for name in ("revalidate", "ping_message", "on_open", "on_close", "on_error"):
             checks.optional_function(name, getattr(self, name))
         check_compression(self.compression)
@@ -189,7 +205,7 @@ class StreamOptions:
         object.__setattr__(self, "encode", encode)
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "comment", encode_comment("ping", self.separator))
-        object.__setattr__(self, "head", _head(self.headers))
+        object.__setattr__(self, "head", _head(self.headers, self.incremental))
         object.__setattr__(self, "thread_ended", None)
         guarding = (self.key, self.expires_at, self.revalidate)
         object.__setattr__(self, "is_guarded", guarding != (None, None, None))
@@ -221,7 +237,8 @@ def check_names(owner: str, options: Iterable[str], own: tuple[str, ...] = ()) -
             raise TypeError(f"{owner} has no option {name!r}: its options are {', '.join(known)}")
 
 
-def _head(fields: HeaderFields | None) -> Headers:
+def _head(fields: HeaderFields | None, incremental: bool) -> Headers:
     given = checked_headers(fields)
     names = {name for name, _ in given}
-    return [pair for pair in DEFAULT_HEADERS if pair[0] not in names] + given
+    default = DEFAULT_HEADERS if incremental else [x for x in DEFAULT_HEADERS if x != INCREMENTAL]
+    return [pair for pair in default if pair[0] not in names] + given

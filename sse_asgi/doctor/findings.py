@@ -19,8 +19,9 @@ _MAX_SILENCE: Final = 20.0
 """Seconds without a byte that are safe: a proxy in common use cuts a stream after 30."""
 
 _ARMOUR: Final = (
-    "let the application send 'X-Accel-Buffering: no' (nginx obeys it, or 'proxy_buffering off')"
-    " and 'Cache-Control: no-transform' (for proxies that compress); this library sends both"
+    "let the application send 'X-Accel-Buffering: no' (nginx obeys it, or 'proxy_buffering off'),"
+    " 'Cache-Control: no-transform' (for proxies that compress) and 'Incremental: ?1' (RFC 10036);"
+    " this library sends all three"
 )
 
 
@@ -53,7 +54,8 @@ def diagnose(seen: Observation) -> list[Finding]:
     findings = list(_kind(seen))
     if any(finding.level is Level.TROUBLE for finding in findings):
         return findings
-    for look in (_start, _flow, _keep_alive, _ending, _coding, _http, _resume, _retry, _leaving):
+    looks = (_start, _flow, _incremental, _keep_alive, _ending, _coding, _http, _resume, _retry)
+    for look in (*looks, _leaving):
         findings += look(seen)
     return findings
 
@@ -141,6 +143,17 @@ def _flow(seen: Observation) -> Iterator[Finding]:
     else:
         text = f"{events} events came in {seen.seconds:.3g} s, in {len(lumps)} parts: not held back"
         yield _ok("delivery", text)
+
+
+def _incremental(seen: Observation) -> Iterator[Finding]:
+    """Look for the field that forbids proxies to buffer: a structured boolean (RFC 10036)."""
+    value = seen.headers.get("incremental", "").partition(";")[0].strip()
+    if value == "?1":
+        yield _ok("incremental", "proxies are asked to pass each event on (Incremental: ?1)")
+    else:
+        said = f"the header says '{value}'" if value else "the header is missing"
+        text = f"{said}: a proxy that obeys RFC 10036 may hold events back"
+        yield _note("incremental", text, "send 'Incremental: ?1', as this library does by itself")
 
 
 def _keep_alive(seen: Observation) -> Iterator[Finding]:

@@ -150,6 +150,7 @@ async def test_head_has_the_callers_fields_once_and_never_a_connection_field() -
         assert sorted(client.headers.items()) == [
             ("cache-control", "no-cache"),
             ("content-type", "text/plain"),
+            ("incremental", "?1"),
             ("x-accel-buffering", "no"),
         ]
 

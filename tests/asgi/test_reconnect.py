@@ -24,6 +24,7 @@ async def test_busy_is_a_stream_that_holds_a_reconnection_time_and_nothing_else(
     assert peer.status == 200
     assert peer.headers[b"content-type"] == b"text/event-stream"
     assert peer.headers[b"cache-control"] == b"no-store, no-transform"
+    assert peer.headers[b"incremental"] == b"?1"
     matched = re.fullmatch(rb"retry: (\d+)\n\n", peer.body)
     assert matched is not None
     assert 2000 <= int(matched[1]) <= 2100

@@ -22,6 +22,7 @@ HEAD = {
         (b"content-type", b"text/event-stream"),
         (b"cache-control", b"no-store, no-transform"),
         (b"x-accel-buffering", b"no"),
+        (b"incremental", b"?1"),
     ],
 }
 END = {"type": "http.response.body", "body": b"", "more_body": False}
@@ -74,9 +75,20 @@ async def test_status_and_headers_are_sent_and_replace_those_that_are_sent_anywa
     assert peer.messages[0]["headers"] == [
         (b"content-type", b"text/event-stream"),
         (b"x-accel-buffering", b"no"),
+        (b"incremental", b"?1"),
         (b"cache-control", b"no-cache"),
         (b"x-name", b"\xe9"),
     ]
+
+
+@pytest.mark.anyio
+async def test_header_for_incremental_delivery_can_be_left_out_or_replaced() -> None:
+    peer = await serve(EventStream([], incremental=False))
+    assert list(peer.headers) == [b"content-type", b"cache-control", b"x-accel-buffering"]
+    peer = await serve(EventStream([], headers={"Incremental": "?1;by=app"}))
+    assert peer.headers[b"incremental"] == b"?1;by=app"
+    peer = await serve(EventStream([], headers={"Incremental": "?0"}, incremental=False))
+    assert peer.headers[b"incremental"] == b"?0"
 
 
 @pytest.mark.anyio

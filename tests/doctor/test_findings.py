@@ -11,7 +11,11 @@ import pytest
 from sse_asgi import MessageEvent
 from sse_asgi.doctor import Arrival, Ending, Finding, Level, Observation, Resumption, diagnose
 
-HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store, no-transform"}
+HEADERS = {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store, no-transform",
+    "incremental": "?1",
+}
 
 
 def arrivals(*times: float, size: int = 1, is_whole: bool = True) -> tuple[Arrival, ...]:
@@ -49,8 +53,8 @@ def test_good_stream_has_no_fault_and_every_topic_is_spoken_of() -> None:
     findings = diagnose(GOOD)
     assert {finding.level for finding in findings} == {Level.OK}
     assert [finding.topic for finding in findings] == [
-        *("stream", "start", "delivery", "keep-alive", "compression", "http", "resume", "retry"),
-        "disconnect",
+        *("stream", "start", "delivery", "incremental", "keep-alive", "compression", "http"),
+        *("resume", "retry", "disconnect"),
     ]
     assert not any(finding.advice for finding in findings)
 
@@ -189,6 +193,15 @@ def test_keep_alive(seen: dict[str, Any], level: Level, text: str) -> None:
             Level.NOTE,
             "no-transform is missing",
         ),
+        (
+            "incremental",
+            {"headers": {"content-type": "text/event-stream"}},
+            Level.NOTE,
+            "the header is missing",
+        ),
+        ("incremental", {"headers": {**HEADERS, "incremental": "?0"}}, Level.NOTE, "says '?0'"),
+        ("incremental", {"headers": {**HEADERS, "incremental": "1"}}, Level.NOTE, "says '1'"),
+        ("incremental", {"headers": {**HEADERS, "incremental": " ?1;x=2"}}, Level.OK, "are asked"),
         ("http", {"negotiated": "http/1.1"}, Level.NOTE, "six connections"),
         ("http", {"negotiated": None, "version": "1.0"}, Level.NOTE, "even HTTP/1.0"),
         ("resume", {"resumption": Resumption("0", "1", None)}, Level.TROUBLE, "no event with"),

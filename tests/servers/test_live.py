@@ -59,6 +59,7 @@ def test_head_and_first_body_arrive_before_any_event(server: Server, key: str) -
         assert response.header("content-type") == "text/event-stream"
         assert response.header("cache-control") == "no-store, no-transform"
         assert response.header("x-accel-buffering") == "no"
+        assert response.header("incremental") == "?1"
         assert response.header("connection") is None
         assert response.read_until(b"\n\n") == b":\n\n"
 

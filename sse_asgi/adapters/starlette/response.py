@@ -139,6 +139,7 @@ class EventSourceResponse(Response):
         fields = MutableHeaders(headers)
         fields.setdefault("cache-control", "no-store, no-transform")
         fields.setdefault("x-accel-buffering", "no")
+        fields.setdefault("incremental", "?1")
         self.init_headers(fields)
 
     @property
