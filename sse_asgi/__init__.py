@@ -14,6 +14,8 @@ from .asgi import (
     busy,
     done,
     drain,
+    follow_revocations,
+    revoke,
 )
 from .errors import (
     EventTooLarge,
@@ -57,6 +59,8 @@ __all__ = [
     "busy",
     "done",
     "drain",
+    "follow_revocations",
+    "revoke",
 ]
 
 __version__: Final = "0.2.0"

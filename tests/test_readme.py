@@ -79,6 +79,7 @@ FIRST_EVENTS = {
     "EventSourceApp(progress)": ("/?job=42", '{"job":42}'),
     "EventSourceApp(report)": ("/?job=42", '{"percent":50}'),
     "EventSourceApp(ticks, max_connections=10_000, max_connections_per_client=6)": ("/", '{"n":0}'),
+    "EventSourceApp(ticks, max_connections_per_client=6, client_key=user)": ("/", '{"n":0}'),
     "EventSourceApp(prices_in)": ("/", '{"resumed":false,"missed":0}'),
     "EventSourceApp(everything)": ("/", POSITION),
     "EventSourceApp(job_events)": ("/?job=42", POSITION),
@@ -89,7 +90,10 @@ FIRST_EVENTS = {
         '{"n":0}',
     ),
     'EventSourceApp(session, compression="auto")': ("/", '{"csrf":"f3a1"}'),
-    "EventSourceApp(account, max_lifetime=600)": ("/", '{"user":"ann"}'),
+    "EventSourceApp(account, key=key, expires_at=end, revalidate=is_allowed)": (
+        "/",
+        '{"user":"ann"}',
+    ),
     'EventSourceApp(ticks, cors=CORS("https://app.example", credentials=True))': ("/", '{"n":0}'),
     "EventSourceApp(prices, on_open=telemetry.on_open, on_close=telemetry.on_close)": (
         "/",

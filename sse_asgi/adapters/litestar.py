@@ -110,9 +110,14 @@ def refuse(request: Request[Any, Any, Any], exc: Refusal) -> Response[bytes]:
 
     It is an exception handler: ``Litestar(..., exception_handlers={Refusal: refuse})``.
     """
-    headers = dict(exc.headers)
+    headers = dict(reversed(exc.headers))  # of repeated ones the first
+    further = list(exc.headers)
+    for pair in headers.items():
+        further.remove(pair)
     headers.setdefault("content-type", "text/plain; charset=utf-8")
-    return Response(exc.body, status_code=exc.status, headers=headers, media_type="text/plain")
+    refused = _RefusedResponse(exc.body, status_code=exc.status, headers=headers)
+    refused.further = further
+    return refused
 
 
 def _compresses(request: Request[Any, Any, Any]) -> bool:
@@ -122,6 +127,19 @@ def _compresses(request: Request[Any, Any, Any]) -> bool:
         return False
     key = config.exclude_opt_key
     return not (key and request.route_handler.opt.get(key))
+
+
+class _RefusedResponse(Response[bytes]):
+    """Has several values of a field, too, of which Litestar's own mapping keeps one."""
+
+    further: list[tuple[str, str]]
+
+    def to_asgi_response(self, *args: Any, **others: Any) -> ASGIResponse:
+        """Return the response as Litestar makes it, and the further values of its fields."""
+        response = super().to_asgi_response(*args, **others)
+        for name, value in self.further:
+            response.headers.add(name, value)
+        return response
 
 
 class _StreamingResponse(ASGIResponse):

@@ -53,6 +53,7 @@ def refuse(exc: Refusal) -> Response:
 
     It is an error handler: ``app.register_error_handler(Refusal, refuse)``.
     """
-    headers = dict(exc.headers)
-    headers.setdefault("content-type", "text/plain; charset=utf-8")
-    return Response(exc.body, exc.status, headers)
+    response = Response(exc.body, exc.status, content_type="text/plain; charset=utf-8")
+    for name in {name for name, _ in exc.headers}:
+        response.headers.setlist(name, [value for given, value in exc.headers if given == name])
+    return response

@@ -6,10 +6,11 @@ from .connection import Connection, Fields, Notice
 from .content.ready import ReadyContent
 from .content.source import Content, ContentSource
 from .cors import CORS
-from .loop import drain, use_clock
+from .loop import drain, revoke, use_clock
 from .options import StreamKeywords, StreamOptions
 from .outcome import CloseReason, StreamSummary
 from .reconnect import DONE_ID, busy, done
+from .revocations import follow_revocations
 from .stream import EventStream
 
 __all__ = [
@@ -32,5 +33,7 @@ __all__ = [
     "busy",
     "done",
     "drain",
+    "follow_revocations",
+    "revoke",
     "use_clock",
 ]

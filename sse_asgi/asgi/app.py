@@ -60,7 +60,8 @@ class EventSourceApp:
     :param max_connections: the most streams at a time
     :param max_connections_per_client: the most streams at a time of one client
     :param client_key: returns the key under which a client's streams are counted; its address by
-        default
+        default. Behind a proxy, the server must trust that proxy to know the address. A client
+        without an address (a proxy on a Unix socket) has no limit of its own, and the log says so
     :param when_full: the answer to a client for which there is no room: ``"retry"`` sends a
         reconnection time, since a browser's ``EventSource`` never reconnects after a status other
         than 200; ``"503"`` sends that status with ``Retry-After``
@@ -145,7 +146,7 @@ class EventSourceApp:
         return self.options.derived(head=[*self.options.head, *self._cors.headers(connection)])
 
     def _refuse(self, connection: Connection) -> Content:
-        raise self._limits.refusal(self.options)
+        raise self._limits.refusal(connection, self.options)
 
     @property
     def open(self) -> int:
@@ -161,6 +162,19 @@ class EventSourceApp:
         for loop in list(self._loops):
             with suppress(RuntimeError):  # that event loop has ended, and its streams with it
                 loop.call_soon(loop.stop_streams, self)
+
+    def revoke(self, key: str) -> None:
+        """End every stream of this application that has the key, in all event loops of the process.
+
+        Its client gets a last event named ``revoked``. Any thread may call this.
+
+        :param key: one of those that the option ``key`` gave
+        :raises TypeError: ``key`` is not a str
+        """
+        checks.text("key", key)
+        for loop in list(self._loops):
+            with suppress(RuntimeError):  # that event loop has ended, and its streams with it
+                loop.call_soon(loop.keyring.revoke, key, self)
 
     async def _answer_lifespan(self, receive: Receive, send: Send) -> None:
         loop = LoopState.current()

@@ -9,16 +9,18 @@ from typing import Final, Protocol
 
 from anyio.lowlevel import RunVar
 
+from .. import checks
 from ..runtime.clock import Clock, MonotonicClock
 from ..runtime.eventloop import EventLoop, Spawned, TaskFunction, is_cancellation, this_task
 from ..runtime.pump import Pump
 from ..runtime.tasks import AnyioTaskPair, TaskPair
 from ..runtime.timers import TimerQueue
 from ..runtime.workers import Workers
+from .keyring import Keyring
 from .outcome import CloseReason
 from .server.shutdown import ShutdownWatch
 
-__all__ = ["LoopState", "Stoppable", "drain", "use_clock"]
+__all__ = ["LoopState", "Stoppable", "drain", "revoke", "use_clock"]
 
 logger: Final = logging.getLogger("sse_asgi")
 
@@ -46,6 +48,7 @@ class LoopState:
         self.pump: Pump = Pump(self._spawn)
         self.workers: Workers = Workers(self.event_loop)
         self.sessions: set[Stoppable] = set()
+        self.keyring: Keyring = Keyring()
         self.shutdown: ShutdownWatch = ShutdownWatch(
             self.event_loop, self.clock, self.timers, self.sessions, self.stop_streams
         )
@@ -133,19 +136,38 @@ def drain() -> None:
     a clean end. Streams that are opened within the next seconds end at once. From another thread,
     have the event loop call it, or use :meth:`EventSourceApp.drain`.
     """
+    _with_state(lambda state: state.shutdown.notice())
+
+
+def revoke(key: str) -> None:
+    """End every stream of the running event loop that has the key, at once.
+
+    Its client gets a last event named ``revoked``. From another thread, have the event loop call
+    it: by :func:`anyio.from_thread.run_sync` in a synchronous endpoint of FastAPI's, for example.
+    Or use :meth:`EventSourceApp.revoke`. For the streams of other workers see
+    :func:`follow_revocations`.
+
+    :param key: one of those that the option ``key`` gave
+    :raises TypeError: ``key`` is not a str
+    """
+    name = checks.text("key", key)
+    _with_state(lambda state: state.keyring.revoke(name))
+
+
+def _with_state(function: Callable[[LoopState], object]) -> None:
+    """Call ``function`` with the state of the running event loop."""
     try:
         state = LoopState.current()
     except RuntimeError:
         # A callback of asyncio's belongs to no task, and there anyio sees no event loop.
         from asyncio import get_running_loop
 
-        _ = get_running_loop().create_task(_drain())
+        async def call() -> None:
+            function(LoopState.current())
+
+        _ = get_running_loop().create_task(call())
     else:
-        state.shutdown.notice()
-
-
-async def _drain() -> None:
-    drain()
+        function(state)
 
 
 @contextmanager

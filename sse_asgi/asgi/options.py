@@ -9,6 +9,7 @@ from typing import Any, Final, Self, TypeAlias, TypedDict
 from .. import checks
 from ..headers import BODILESS, HeaderFields, Headers, checked_headers
 from ..wire import Compression, Encoder, ServerSentEvent, check_compression, encode_comment
+from .access import Expiry, Key, Revalidate, check_expiry_option, check_key_option
 from .connection import Connection
 from .outcome import StreamSummary
 
@@ -62,6 +63,10 @@ class StreamKeywords(TypedDict, total=False):
     retry: int | None
     farewell_retry: tuple[int, int] | None
     window: float | None
+    key: Key
+    expires_at: Expiry
+    revalidate: Revalidate | None
+    revalidate_interval: float
     separator: str
     serializer: Serializer | None
     compression: Compression | None
@@ -100,6 +105,16 @@ class StreamOptions:
         message, in order; None or 0: each goes out at once. The first event after a silence is
         sent at once, and so are 64 KiB of events, an isolated event, and all that waits when the
         content ends. A hub's events wait in its log, which must have room for those of a window
+    :param key: a text by which :func:`sse_asgi.revoke` finds the stream, such as ``"user:7"``;
+        several; or a function that gives them for a :class:`Connection`
+    :param expires_at: the POSIX time in seconds when the stream ends, such as the ``exp`` of a
+        token; or a function that gives it for a :class:`Connection`; None: never
+    :param revalidate: asked with the :class:`Connection` before the stream begins, and again and
+        again while it is open: True, or the stream ends. What it raises ends the stream, too. This
+        function, and those of ``key`` and ``expires_at``, may be coroutine functions, and may raise
+        :exc:`Refusal` before the stream begins. A client that may not have the stream gets a 401
+    :param revalidate_interval: ask again after 80 to 100 % of this time, drawn at random; an answer
+        that takes longer is a no
     :param separator: the line ending: ``"\\n"``, ``"\\r\\n"`` or ``"\\r"``
     :param serializer: makes JSON, as str or bytes, of data that is not a str;
         :func:`sse_asgi.wire.to_json` by default
@@ -134,6 +149,10 @@ class StreamOptions:
     retry: int | None = None
     farewell_retry: tuple[int, int] | None = (1000, 5000)
     window: float | None = None
+    key: Key = None
+    expires_at: Expiry = None
+    revalidate: Revalidate | None = None
+    revalidate_interval: float = 60.0
     separator: str = "\n"
     serializer: Serializer | None = None
     compression: Compression | None = None
@@ -152,6 +171,9 @@ class StreamOptions:
     sets it by :meth:`derived`, to release what its framework has opened for the thread.
     """
 
+    is_guarded: bool = field(init=False, repr=False, compare=False)
+    """Whether the stream ends with its client's authorisation."""
+
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """Refuse an unknown option by a message that names the known ones."""
         check_names(cls.__name__, options)
@@ -167,10 +189,13 @@ class StreamOptions:
             checks.seconds("window", self.window, most=MAX_WINDOW)
         for name in ("start_timeout", "shutdown_grace", "cleanup_timeout"):
             checks.seconds(name, getattr(self, name))
+        checks.seconds("revalidate_interval", self.revalidate_interval, least=0.1)
+        check_key_option(self.key)
+        check_expiry_option(self.expires_at)
         checks.optional_milliseconds_range("farewell_retry", self.farewell_retry)
         for name in ("incremental", "ping_always"):
             checks.flag(name, getattr(self, name))
-        for name in ("ping_message", "on_open", "on_close", "on_error"):
+        for name in ("revalidate", "ping_message", "on_open", "on_close", "on_error"):
             checks.optional_function(name, getattr(self, name))
         check_compression(self.compression)
         if self.retry == 0:
@@ -182,6 +207,8 @@ class StreamOptions:
         object.__setattr__(self, "comment", encode_comment("ping", self.separator))
         object.__setattr__(self, "head", _head(self.headers, self.incremental))
         object.__setattr__(self, "thread_ended", None)
+        guarding = (self.key, self.expires_at, self.revalidate)
+        object.__setattr__(self, "is_guarded", guarding != (None, None, None))
 
     def derived(self, **fields: Any) -> StreamOptions:
         """Return these options with other ``fields``, which an adapter has checked already.

@@ -26,6 +26,7 @@ from .content.source import (
     to_discard,
     unclosed,
 )
+from .guard import Guard
 from .loop import LoopState
 from .options import StreamOptions
 from .reconnect import is_done
@@ -107,7 +108,33 @@ def serve(
     control = StreamControl(options, connection, receive, send, loop, owner, may_stop)
     if on_open is not None:
         on_open(control)
+    if options.is_guarded:
+        return _serve_guarded(make, control)
     return Session(make, control).run()
+
+
+async def _serve_guarded(make: ContentMaker, control: StreamControl) -> None:
+    """Serve a stream that ends with its client's authorisation."""
+    options, connection = control.options, control.connection
+    guard = Guard(options, connection, control.loop, control.owner)
+    try:
+        try:
+            await guard.admit()
+        except BaseException as exc:
+            answer = _answer_failure(exc, control)
+            await _answer_without(answer, make, options, connection)
+        else:
+            # No other task gets a turn until the stream is one of the event loop's.
+            guard.watch(control)
+            await Session(make, control).run()
+    finally:
+        guard.close()
+
+
+async def _answer_failure(error: BaseException, control: StreamControl) -> None:
+    if not isinstance(error, Refusal):
+        raise error
+    await refuse(error, control.connection.scope, control.writer.send, control.options.head)
 
 
 def start_thread(

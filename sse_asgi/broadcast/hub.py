@@ -17,6 +17,7 @@ from ..runtime.eventloop import EventLoop
 from ..runtime.perloop import PerLoop
 from ..runtime.service import LoopService
 from ..wire import Encoder
+from .arrival import wait_for_log
 from .backends.memory import MemoryBackend
 from .failure import BackendFailure
 from .feed import LoopFeeds
@@ -70,7 +71,7 @@ class Hub:
         # To ask whether an object has a protocol's methods takes as long as to encode an event.
         self._ready = backend if isinstance(backend, ReadyBackend) else None
         self._reader = LogReader(backend, Encoder(serializer=serializer).encode)
-        self._feeds = PerLoop(self._new_feeds)
+        self._feeds = PerLoop(lambda: LoopFeeds(self.history))
         self._service = LoopService(self._run, self._ended, self._after_fork)
         self._failures = PerLoop(BackendFailure)
         self._blocks: dict[int, list[AsyncExitStack]] = {}
@@ -165,7 +166,8 @@ class Hub:
 
         Who may subscribe to what is the caller's decision, again whenever a client comes back.
 
-        :param last_event_id: the ID of the last event that the client has seen, as it sent it
+        :param last_event_id: the ID of the last event that the client has seen, as it sent it; an
+            empty one is none, and so is ``"None"``, as a template writes an unknown position
         :param start: where a newcomer without such an ID begins: ``"now"``, with the next event, or
             ``"oldest"``, with the first one of the topics that the log still has
         :param filter: called with each :class:`Entry`; those it returns something false for are
@@ -196,8 +198,12 @@ class Hub:
         """Return the ID of the newest event, or None while the log was not reached yet.
 
         Rendered into a page, it is what the page's stream begins after
-        (``?last_event_id=...``), so that nothing falls between the two.
+        (``?last_event_id=...``), so that nothing falls between the two. With None, the stream
+        begins with the next event. In an ``async with`` block, the log was reached before.
         """
+        if self.backend.needs_run:
+            with suppress(RuntimeError):  # there is no event loop here
+                self._service.start()
         self._follow()
         position = self.history.position
         return None if position is None else str(position)
@@ -213,7 +219,8 @@ class Hub:
     async def __aenter__(self) -> Hub:
         """Run the backend, if it has to, until the last block that has entered is left.
 
-        A backend that fails for good ends the block with its exception.
+        It waits for the log for at most two seconds. A backend that fails for good ends the block
+        with its exception.
         """
         async with AsyncExitStack() as stack:
             if self.backend.needs_run:
@@ -222,6 +229,7 @@ class Hub:
                 self._follow()
                 self._service.start()
                 tasks.start_soon(self._failures.get().raise_first)
+                await wait_for_log(self.history)
             self._blocks.setdefault(anyio.get_current_task().id, []).append(stack.pop_all())
         return self
 
@@ -270,7 +278,7 @@ class Hub:
 
     def _after_fork(self) -> None:
         """Begin a life of its own in a forked process: no subscriber of the parent's is here."""
-        self._feeds = PerLoop(self._new_feeds)
+        self._feeds = PerLoop(lambda: LoopFeeds(self.history))
         self._failures = PerLoop(BackendFailure)
         self._blocks.clear()
         after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
@@ -281,9 +289,6 @@ class Hub:
         if self.backend.needs_run:
             self._service.start()
         return self._feeds.get()
-
-    def _new_feeds(self) -> LoopFeeds:
-        return LoopFeeds(self.history)
 
     # -- looking -----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ ended is refused with a 204, so that it stays away.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from .. import checks
 from ..errors import Refusal
@@ -32,11 +32,14 @@ Start: TypeAlias = Literal["now", "oldest"]
 OnGap: TypeAlias = Literal["oldest", "now", "close"]
 GapReason: TypeAlias = Literal["expired", "unknown", "reset", "too-slow"]
 
+_NO_IDS: Final = frozenset({None, "", "None", "null"})
+"""No position, as a page has it that was rendered before the log was reached."""
+
 
 class Beginning(NamedTuple):
     """Where a subscription begins, by the request of one client.
 
-    :param last_event_id: as the client sent it; None begins where ``start`` says
+    :param last_event_id: as the client sent it; without one it begins where ``start`` says
     :param start: "now", where the cursor stands, or "oldest", where its topics begin
     :param on_gap: how it goes on where something cannot be replayed
     :param absent: raised if a topic was never begun; None waits for its events
@@ -102,8 +105,8 @@ class Replay:
         self._cursor = cursor
         last_event_id, self._start, self._on_gap, self._absent = beginning
         # Parsed at once: the text may be anything, and of any length.
-        self._resumes = last_event_id is not None
-        self._resume = None if last_event_id is None else Position.parse(last_event_id)
+        self._resumes = last_event_id not in _NO_IDS
+        self._resume = Position.parse(last_event_id or "")
         self._counts_missed = counts_missed
         self._wake = wake
         self.epoch: str | None = None if position is None else position.epoch

@@ -10,8 +10,8 @@ from ..extras import missing
 
 try:
     import opentelemetry.metrics  # noqa: F401
-except ModuleNotFoundError as exc:
-    raise missing("otel", exc) from exc
+except ModuleNotFoundError as _exc:
+    raise missing("otel", _exc) from _exc
 
 from .hubs import observe_hubs
 from .streams import StreamTelemetry

@@ -33,6 +33,10 @@ class Clock:
         except RuntimeError:
             return time.monotonic()  # the clock that both asyncio's loops and trio start from
 
+    def posix_time(self) -> float:
+        """Return the POSIX time in seconds, which may be set back: what tokens expire by."""
+        return time.time()
+
     async def sleep_until(self, deadline: float) -> None:
         """Sleep until :meth:`now` has reached ``deadline``."""
         await anyio.sleep(max(0, deadline - self.now()))

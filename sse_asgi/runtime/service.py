@@ -60,6 +60,8 @@ class LoopService:
         self._loop: EventLoop | None = None
         self._task: Spawned | None = None
         self._ended: threading.Event | None = None
+        self._has_begun = False
+        self._waiting: list[Call[Any]] = []
         self._calls: set[Call[Any] | CallHere[Any]] = set()
 
     @property
@@ -93,6 +95,7 @@ class LoopService:
                 return
             former, task = self._loop, self._task
             self._loop, self._ended = loop, threading.Event()
+            self._has_begun, self._waiting = False, []
             ended = self._ended
             self._task = loop.spawn(lambda: self._run(loop, ended))
         if former is not None and task is not None:
@@ -114,6 +117,10 @@ class LoopService:
             await anyio.sleep(0.001 if loop.is_running_here else 0.01)
 
     async def _run(self, loop: EventLoop, ended: threading.Event) -> None:
+        if self._loop is loop:
+            waiting, self._waiting, self._has_begun = self._waiting, [], True
+            for call in waiting:
+                call.begin(loop)
         try:
             await self._main()
         except Exception:
@@ -145,7 +152,8 @@ class LoopService:
         while True:
             self.start(here)
             with suppress(CallEnded):
-                if self.is_here:
+                # Before its first step, ``main`` may still stand as another event loop has left it.
+                if self.is_here and self._has_begun:
                     return await self._call_here(function, here, deadline)
                 return await self._call_there(function, here, deadline)
 
@@ -228,8 +236,15 @@ class LoopService:
         try:
             if loop is None:
                 raise RuntimeError
-            loop.call_soon(call.begin, loop)
+            loop.call_soon(self._carry_out, call, loop)
         except RuntimeError:
             call.abandon(CallEnded())
             return None
         return loop
+
+    def _carry_out(self, call: Call[Any], loop: EventLoop) -> None:
+        """Begin a call, in the event loop of the service, as soon as ``main`` has begun."""
+        if self._loop is loop and not self._has_begun:
+            self._waiting.append(call)
+        else:
+            call.begin(loop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from heapq import heapify, heappop, heappush
 from itertools import count
+from time import time
 from types import TracebackType
 
 import anyio
@@ -34,6 +35,7 @@ class VirtualClock(Clock):
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = float(start)
+        self._epoch = time() - self._now
         self._sleepers: list[tuple[float, int, anyio.Event]] = []
         self._order = count()
         self._installed = ExitStack()
@@ -53,6 +55,10 @@ class VirtualClock(Clock):
     def now(self) -> float:
         """Return the time in seconds."""
         return self._now
+
+    def posix_time(self) -> float:
+        """Return the POSIX time: that of the system at first, moved with this clock."""
+        return self._epoch + self._now
 
     async def sleep_until(self, deadline: float) -> None:
         """Sleep until the time has been moved to ``deadline``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["DONE", "ENDED", "GAP", "JOINED", "LEFT", "POSITION", "STARTED"]
+__all__ = ["DONE", "ENDED", "EXPIRED", "GAP", "JOINED", "LEFT", "POSITION", "REVOKED", "STARTED"]
 
 POSITION: Final = "position"
 """The event of a hub that tells a client where it stands."""
@@ -26,3 +26,11 @@ STARTED: Final = "started"
 
 ENDED: Final = "ended"
 """The last event of a run, which tells how it ended."""
+
+EXPIRED: Final = "expired"
+"""The last event of a stream whose client must authenticate again, and may then come back."""
+
+REVOKED: Final = "revoked"
+"""The last event of a stream whose client may not have it any more; also the event of a topic that
+tells the workers which key is revoked.
+"""

@@ -36,9 +36,8 @@ async def outcome(make: Callable[[ModuleType], Any], name: str, **options: Any) 
         await make(module)(scope, receive, send)
 
     async with connect(app, raise_app_exceptions=False, **options) as client:
-        fields = {
-            k: v for k, v in client.headers.items() if k not in ("connection", "cache-control")
-        }
+        different = ("connection", "cache-control", "incremental")
+        fields = {k: v for k, v in client.headers.items() if k not in different}
         try:
             body: object = await client.body()
         except Exception:

@@ -202,6 +202,18 @@ async def test_refusal_that_a_view_returns_is_its_status(make: Any) -> None:
         assert await answer.text() == "already running"
 
 
+@pytest.mark.parametrize("make", [*APPS, *RETURNING])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_refusal_of_a_view_has_every_value_of_its_fields(make: Any) -> None:
+    challenges = [("www-authenticate", "Basic"), ("www-authenticate", "Bearer")]
+    cookies = [("set-cookie", "a=1"), ("set-cookie", "b=2")]
+    async with connect(make(Refusal(401, "", challenges + cookies)), strict=False) as answer:
+        assert answer.status == 401
+        assert ", ".join(answer.headers.get_all("www-authenticate")) == "Basic, Bearer"
+        assert sorted(answer.headers.get_all("set-cookie")) == ["a=1", "b=2"]
+
+
 @pytest.mark.parametrize("make", RETURNING)
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.anyio

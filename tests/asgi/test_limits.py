@@ -88,11 +88,56 @@ async def test_each_client_has_its_own_room() -> None:
         assert is_open(one)
         assert is_open(await streams.open(client=("10.0.0.2", 1)))
         assert is_refused(await streams.open(client=("10.0.0.1", 2)))
-        assert is_open(await streams.open(client=None))
-        assert is_refused(await streams.open(client=None))
         one.peer.leave()
         await one.returned()
         assert is_open(await streams.open(client=("10.0.0.1", 3)))
+
+
+async def test_clients_without_an_address_have_no_limit_each_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # As behind a Unix socket. A limit that all of them shared would shut most of them out.
+    app = EventSourceApp(waiting, max_connections=4, max_connections_per_client=1)
+    async with Streams(app) as streams:
+        for _ in range(3):
+            assert is_open(await streams.open(client=None))
+        assert is_open(await streams.open(client=("10.0.0.1", 1)))
+        assert is_refused(await streams.open(client=None))
+    assert counts(app) == (0, 0)
+    (message,) = [record.message for record in caplog.records]
+    assert message.startswith("max_connections_per_client cannot tell clients apart")
+    assert "client_key=" in message
+
+
+@pytest.mark.parametrize("header", [b"x-forwarded-for", b"Forwarded"])
+async def test_proxy_that_the_server_does_not_trust_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture, header: bytes
+) -> None:
+    app = EventSourceApp(waiting, max_connections_per_client=1)
+    async with Streams(app) as streams:
+        for number in range(3):
+            headers = [(header, b"for=192.0.2.%d" % number)]
+            await streams.open(client=("127.0.0.1", number), headers=headers)
+    (message,) = [record.message for record in caplog.records]
+    assert "all that come through 127.0.0.1 count as one" in message
+
+
+async def test_proxy_that_the_server_trusts_is_no_reason_to_complain(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = EventSourceApp(waiting, max_connections_per_client=1)
+    async with Streams(app) as streams:
+        for _ in range(2):
+            headers = [(b"x-forwarded-for", b"192.0.2.7")]
+            await streams.open(client=("192.0.2.7", 0), headers=headers)
+    assert caplog.records == []
+
+
+async def test_key_of_none_is_a_key_if_the_function_is_the_user_s() -> None:
+    app = EventSourceApp(waiting, max_connections_per_client=1, client_key=lambda c: None)
+    async with Streams(app) as streams:
+        assert is_open(await streams.open())
+        assert is_refused(await streams.open())
 
 
 async def test_both_limits_hold() -> None:

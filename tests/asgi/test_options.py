@@ -107,6 +107,21 @@ BAD_OPTIONS: list[tuple[str, object, type[Exception], str]] = [
     ("window", float("nan"), ValueError, "window must be from 0 to 10 seconds, not nan"),
     ("window", "0.05", TypeError, "window must be a number of seconds, not '0.05'"),
     ("window", True, TypeError, "window must be a number of seconds, not True"),
+    ("key", 7, TypeError, "key must be a str, several, or None, not 7"),
+    ("key", b"user:7", TypeError, "key must be a str, several, or None, not b'user:7'"),
+    ("key", ["user", 7], TypeError, "key must be a str, several, or None, not"),
+    ("key", "", ValueError, "key must be a text that is not empty, not ''"),
+    ("key", iter(["user"]), TypeError, "key must be a str, a list of them, or None"),
+    ("key", [str(n) for n in range(101)], ValueError, "key must be at most 100 texts, not 101"),
+    ("expires_at", "soon", TypeError, "expires_at must be a POSIX time in seconds"),
+    ("expires_at", True, TypeError, "expires_at must be a POSIX time in seconds"),
+    ("expires_at", 3600, ValueError, "expires_at must be a POSIX time in seconds, such as time"),
+    ("expires_at", 1.8e12, ValueError, "expires_at must be a POSIX time in seconds"),
+    ("expires_at", float("inf"), ValueError, "expires_at must be a POSIX time in seconds"),
+    ("expires_at", float("nan"), ValueError, "expires_at must be a POSIX time in seconds"),
+    ("revalidate", True, TypeError, "revalidate must be callable, not True"),
+    ("revalidate_interval", 0, ValueError, "revalidate_interval must be 0.1 or above, not 0"),
+    ("revalidate_interval", None, TypeError, "revalidate_interval must be a number of seconds"),
     ("pings", 15, TypeError, "pings"),
 ]
 
@@ -214,7 +229,7 @@ OWNERS: list[tuple[Any, str]] = [
         lambda **options: EventSourceApp(lambda connection: ["a"], **options),
         "EventSourceApp has no option 'pings': its options are methods, max_body, ",
     ),
-    (StreamOptions, "StreamOptions has no option 'pings': its options are status, headers, ping,"),
+    (StreamOptions, "StreamOptions has no option 'pings': its options are status, headers,"),
 ]
 
 

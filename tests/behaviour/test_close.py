@@ -232,6 +232,8 @@ async def test_summary_cannot_be_changed() -> None:
         "server stopping",
         "slow client",
         "lifetime",
+        "expired",
+        "revoked",
         "error",
         "refused",
     ]

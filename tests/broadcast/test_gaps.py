@@ -92,10 +92,6 @@ async def test_id_of_the_future_is_unknown_and_filters_nothing_out() -> None:
     assert data(events) == ["0"]
 
 
-async def test_empty_id_is_unknown() -> None:
-    assert gaps(Reader(small().subscribe("t", last_event_id="")).ready()) != []
-
-
 async def test_subscriber_that_history_overtakes_is_told_how_much_it_lost() -> None:
     hub = small()
     reader = Reader(hub.subscribe("t"))
@@ -108,6 +104,25 @@ async def test_subscriber_that_history_overtakes_is_told_how_much_it_lost() -> N
     assert data(events) == ["8", "9"]
     await hub.publish("t", "live")
     assert data(reader.ready()) == ["live"]
+
+
+async def test_event_larger_than_the_bound_reaches_those_who_are_there_and_is_kept_alone() -> None:
+    hub = Hub(MemoryBackend(max_bytes=1000))
+    before = hub.position()
+    live = Reader(hub.subscribe("t"))
+    await publish(hub, 3)
+    events = live.ready()
+    large = await hub.publish("t", "x" * 2000)
+    events += live.ready()
+    assert gaps(events) == []
+    assert data(events) == ["0", "1", "2", "x" * 2000]
+    assert (len(hub.history), hub.position()) == (1, large)
+    late = Reader(hub.subscribe("t", last_event_id=before)).ready()
+    assert gaps(late) == [{"reason": "expired", "lost": None}]
+    assert data(late) == ["x" * 2000]
+    await hub.publish("t", "next")
+    assert data(live.ready()) == ["next"]
+    assert data(Reader(hub.subscribe("t", last_event_id=large)).ready()) == ["next"]
 
 
 async def test_subscriber_that_is_overtaken_in_the_midst_of_its_backlog_is_told_the_count() -> None:

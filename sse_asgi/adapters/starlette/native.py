@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Unpack
+from typing import ClassVar, Unpack
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -76,7 +76,8 @@ async def refuse(request: Request, exc: Exception) -> Response:
     """
     if not isinstance(exc, Refusal):
         raise exc
-    headers: Any = dict(exc.headers)
-    if exc.body and "content-type" not in headers:
-        return PlainTextResponse(exc.body, exc.status, headers)
-    return Response(exc.body, exc.status, headers)
+    has_type = not exc.body or any(name == "content-type" for name, _ in exc.headers)
+    response = (Response if has_type else PlainTextResponse)(exc.body, exc.status)
+    for name, value in exc.headers:
+        response.headers.append(name, value)
+    return response

@@ -168,7 +168,9 @@ class GivenOnce(Given):
         return content
 
     def take(self) -> Content | None:
-        content, self.content = self.content, None
+        """Return the content at the first call, and None from then on."""
+        content = self.content
+        self.content = None
         return content
 
 

@@ -46,7 +46,7 @@ class SignalChain:
         is_method = hasattr(notify, "__self__")
         self._notify: Reference = WeakMethod(notify) if is_method else lambda: notify
         self._links: list[_Link] = []
-        self.stands_before_runner = False
+        self.stands_before_runner: bool = False
         """Whether a handler of :class:`asyncio.Runner` is kept from its place.
 
         The runner puts its handler back at the end of a run only where it still finds it.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import Final
 
 from ...errors import Refusal
 from ...wire import Encoder, ServerSentEvent
+from ...wire.names import EXPIRED, REVOKED
+from ..access import unauthorized
 from ..connection import Connection, request_name
 from ..options import StreamOptions
 from ..outcome import CloseReason, Outcome
@@ -16,6 +20,11 @@ from .state import ClientGone
 from .writer import ResponseWriter
 
 __all__ = ["retry_block", "take_leave"]
+
+_NAMES: Final[Mapping[CloseReason | None, str]] = MappingProxyType(
+    {CloseReason.EXPIRED: EXPIRED, CloseReason.REVOKED: REVOKED}
+)
+"""The last event of a stream whose authorisation has ended."""
 
 logger: Final = logging.getLogger("sse_asgi")
 
@@ -38,6 +47,8 @@ async def take_leave(
     try:
         if outcome.reason is CloseReason.REFUSED and isinstance(error, Refusal):
             await _refuse(error, outcome, writer)
+        elif outcome.reason in _NAMES and not writer.started:
+            await _refuse(unauthorized(), outcome, writer)
         elif error is None or writer.started:
             block = b""
             if not outcome.is_told:  # otherwise an interruption came before the final body
@@ -71,8 +82,13 @@ async def _refuse(refusal: Refusal, outcome: Outcome, writer: ResponseWriter) ->
 def _last_block(options: StreamOptions, reason: CloseReason | None, *, started: bool) -> bytes:
     """Return the block before the final body of a stream that ends without an error."""
     block = b"" if started else options.first
-    if reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME):
+    if reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME) or reason in _NAMES:
         block += retry_block(options)
+    if reason in _NAMES:
+        # An EventSource comes back, and is refused. A page that reads this can authenticate first.
+        name = _NAMES[reason]
+        event = ServerSentEvent({"reason": name}, event=name)
+        block += Encoder(separator=options.separator).encode(event)
     return block
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from inspect import isawaitable
+from typing import Final
 
 import anyio
 
@@ -18,7 +19,7 @@ from ..outcome import StreamSummary
 
 __all__ = ["tell_close", "tell_open"]
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 async def tell_open(options: StreamOptions, connection: Connection) -> None:

@@ -79,7 +79,8 @@ class ResponseWriter:
         self.send: Send = send
         self.now: Callable[[], float] = now
         self._freed: anyio.Event | None = None
-        self._start, self.kind = kinds
+        self._start = kinds[0]
+        self.kind: str = kinds[1]
         """The types of the head's message and of each body's."""
         self._status = status
         self._headers: Headers | None = headers

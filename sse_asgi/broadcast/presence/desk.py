@@ -33,7 +33,7 @@ _AT_ONCE: Final = 500
 _PAUSE: Final = 0.05
 """Seconds between two messages about who came and left: what happens meanwhile is one message."""
 
-_GOODBYE: Final = 5.0
+_GOODBYE: Final = 2.0
 """Seconds to tell the others that this process stops."""
 
 _Telling: TypeAlias = Literal["counts", "again"]

@@ -26,7 +26,7 @@ _ENDS: Final = 10
 outage would come before the owner's answer.
 """
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class FollowedRuns:

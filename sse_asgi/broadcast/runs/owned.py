@@ -23,7 +23,7 @@ __all__ = ["OwnedRuns"]
 _CLOSE_TIMEOUT: Final = 10.0
 """Seconds to publish the last events of cancelled producers."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 class OwnedRuns:

@@ -30,7 +30,7 @@ _END_TIMEOUT: Final = 10.0
 _PAUSE: Final = 1.0
 """Seconds between two attempts."""
 
-logger = logging.getLogger("sse_asgi")
+logger: Final = logging.getLogger("sse_asgi")
 
 
 def check_producer(producer: object) -> AsyncGenerator[Any, Any]:

