@@ -1,59 +1,63 @@
-"""Tokens of an LLM that survive a reload: a task writes the answer, and any stream reads it.
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["sse-asgi", "fastapi", "uvicorn"]
+# [tool.uv.sources]
+# sse-asgi = { path = ".." }
+# ///
+"""An LLM's answer: started once, read in any tab, whole after a reload, stopped by a button.
 
-Run: hypercorn examples.llm_tokens:app
-Try: curl -N "localhost:8000/answers/1?prompt=why", break it off, and again. The client names its
-     answer, crypto.randomUUID() in a page, so that a request that is repeated is the same answer.
+Run: python examples/llm_tokens.py    Try: http://localhost:8000, and reload it while it answers
 """
 
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Annotated
 
 import anyio
-from starlette.applications import Starlette
-from starlette.routing import Route
+import uvicorn
+from fastapi import Depends, FastAPI
+from fastapi.responses import HTMLResponse
 
-from sse_asgi import Connection, EventSourceApp, Refusal
-from sse_asgi.broadcast import Hub, MemoryBackend
+from sse_asgi import Refusal, Runs
+from sse_asgi.adapters.fastapi import EventSource, EventSourceResponse, refuse
+from sse_asgi.broadcast import Hub
 
-hub = Hub(MemoryBackend(max_events=100_000, max_age=600))
-begins: dict[str, str | None] = {}  # each answer's place in the log; real ones are in a database
-ends: dict[str, str] = {}
+PAGE = """<input id="ask"> <button id="halt">Stop</button> <pre id="out"></pre><script>
+const url = () => "/answers/" + location.hash.slice(1), read = () => new EventSource(url())
+  .addEventListener("token", (event) => out.append(event.data));
+ask.onchange = async () => { location.hash = crypto.randomUUID(); out.textContent = "";
+  await fetch(url() + "?prompt=" + encodeURIComponent(ask.value), { method: "POST" }); read(); };
+halt.onclick = () => fetch(url(), { method: "DELETE" });
+if (location.hash) read();</script>"""
+runs = Runs(Hub())  # with a RedisBackend, any number of workers
 
 
-async def generate(prompt: str) -> AsyncIterator[str]:  # stands in for the client of a model
+async def generate(prompt: str) -> AsyncIterator[dict[str, str]]:  # stands in for a model
     for word in f"You ask: {prompt}? Let me think about it.".split():
         await anyio.sleep(0.2)
-        yield f"{word} "
+        yield {"event": "token", "data": f"{word} "}
 
 
-async def write(answer: str, prompt: str) -> None:
-    last = {"event": "done", "data": "complete"}
-    try:
-        async for token in generate(prompt):
-            await hub.publish(answer, {"event": "token", "data": token})
-    except Exception as error:  # one answer's, and no other's
-        last["data"] = f"failed: {error}"
-    ends[answer] = await hub.publish(answer, last)
+app = FastAPI(lifespan=runs.lifespan, exception_handlers={Refusal: refuse})
+app.get("/", response_class=HTMLResponse)(lambda: PAGE)
 
 
-async def read(connection: Connection) -> AsyncIterator[object]:
-    answer, seen = connection.path_params["answer"], connection.last_event_id
-    if seen is not None and seen == ends.get(answer):
-        raise Refusal(204)  # this client has it all: a browser does not come back after a 204
-    if answer not in begins:
-        begins[answer] = hub.position()
-        connection.state["tasks"].start_soon(write, answer, connection.query.get("prompt", ""))
-    async for batch in hub.subscribe(answer, last_event_id=seen or begins[answer]):
-        yield batch
-        if b"\nevent: done\n" in batch.body:
-            return
+@app.post("/answers/{answer}")
+async def start(answer: str, prompt: str) -> str:
+    return await runs.start(answer, generate(prompt))
 
 
-@asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-    async with hub, anyio.create_task_group() as tasks:
-        yield {"tasks": tasks}
-        tasks.cancel_scope.cancel()
+@app.delete("/answers/{answer}")
+async def stop(answer: str) -> str:
+    return (await runs.stop(answer)).state
 
 
-app = Starlette(lifespan=lifespan, routes=[Route("/answers/{answer}", EventSourceApp(read))])
+@app.get("/answers/{answer}")
+async def follow(
+    answer: str, source: Annotated[EventSource, Depends(EventSource.of)]
+) -> EventSourceResponse:
+    return source.respond(runs.follow(answer, last_event_id=source.last_event_id))
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

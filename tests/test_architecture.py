@@ -207,6 +207,12 @@ def modules_imported_by(path: Path) -> Iterator[str]:
             yield reached
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "adapters").rglob("*.py")), ids=name_of)
+def test_adapters_come_in_by_two_doors(path: Path) -> None:
+    rooms = {name for name in modules_imported_by(path) if name.partition(".")[0] == "asgi"}
+    assert rooms <= {"asgi", "asgi.serving"}
+
+
 def cycles(graph: dict[str, set[str]]) -> Iterator[set[str]]:
     """Find the sets of modules that reach each other."""
     reached = {start: reachable(graph, start) for start in graph}

@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.needs("sse_starlette", "starlette",
 THEIRS = "sse_starlette.sse"
 OURS = "sse_asgi.adapters.starlette"
 
+ADDED = ("connection", "cache-control", "incremental")
+"""Headers in which the two differ: ours asks proxies for incremental delivery, too."""
+
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
@@ -36,8 +39,7 @@ async def outcome(make: Callable[[ModuleType], Any], name: str, **options: Any) 
         await make(module)(scope, receive, send)
 
     async with connect(app, raise_app_exceptions=False, **options) as client:
-        different = ("connection", "cache-control", "incremental")
-        fields = {k: v for k, v in client.headers.items() if k not in different}
+        fields = {k: v for k, v in client.headers.items() if k not in ADDED}
         try:
             body: object = await client.body()
         except Exception:

@@ -157,7 +157,7 @@ BAD_APP_OPTIONS: list[tuple[str, object, type[Exception], str]] = [
 
 
 def name_of(row: tuple[str, object, type[Exception], str]) -> str:
-    return f"{row[0]}={row[1]!r}"
+    return f"{row[0]}={row[1]!r}".partition(" at 0x")[0]
 
 
 @pytest.mark.parametrize("row", BAD_OPTIONS, ids=name_of)

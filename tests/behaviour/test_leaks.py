@@ -121,6 +121,29 @@ async def test_ended_stream_is_freed_without_the_garbage_collector() -> None:
             gc.enable()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"window": 0.05},
+        {"key": "user:7", "expires_at": 4e9, "revalidate": lambda connection: True},
+    ],
+    ids=["plain", "window", "guarded"],
+)
+async def test_ended_streams_leave_no_garbage(options: Any) -> None:
+    app = EventSourceApp(short, **options)
+    await serve(app)
+    gc.collect()
+    gc.disable()
+    try:
+        # The timers may keep the last 64 until their time has come. trio leaves some itself.
+        for _ in range(300):
+            await serve(app)
+        assert gc.collect() < 300 * 3
+    finally:
+        gc.enable()
+
+
 async def test_event_loop_keeps_no_stream_that_has_ended() -> None:
     app = EventSourceApp(endless)
     for _ in range(10):

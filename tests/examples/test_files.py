@@ -23,7 +23,7 @@ BROUGHT_ALONG = {"opentelemetry_exporter_prometheus": {"opentelemetry", "prometh
 NOT_LISTED = ("stage",)
 """Modules of the examples that are none themselves."""
 
-WITHOUT_HEADER = ("llm_tokens", "job_progress", "sqlite_backend")
+WITHOUT_HEADER = ("sqlite_backend",)
 SHORT = [path for path in sorted(EXAMPLES.glob("*.py")) if path.stem not in WITHOUT_HEADER]
 ALL = [*SHORT, *sorted((EXAMPLES / "demonstrations").glob("*.py"))]
 NAMES = [path.relative_to(EXAMPLES).as_posix() for path in ALL]

@@ -61,8 +61,12 @@ class WebApp(LiveApp):
             "/orders": EventSourceApp(orders),
             "/ticket": EventSourceApp(self.ticket, retry=100),
             "/hub": EventSourceApp(self.news, start_timeout=0, farewell_retry=(100, 100)),
+            "/token": EventSourceApp(
+                self.clock, expires_at=self.token_end, farewell_retry=(100, 100), start_timeout=0
+            ),
             "/posted": EventSourceApp(self.posted, methods=["POST"]),
         }
+        self._tokens: dict[str, float] = {}
         self._answers: dict[str, int] = {}
         self._controls: dict[str, Callable[[str, dict[str, str]], Awaitable[str]]] = {
             "/control/requests": self._list_requests,
@@ -160,6 +164,11 @@ class WebApp(LiveApp):
             await anyio.sleep(max(BEGIN + number * PERIOD - time.time(), 0))
             yield {"event": "tick", "data": f"{number}{padding}", "id": str(number)}
             number += 1
+
+    def token_end(self, connection: Connection) -> float:
+        """Return when a token expires, which is good for a moment from its first use on."""
+        token = connection.query["token"]
+        return self._tokens.setdefault(token, time.time() + 0.5)
 
     async def posted(self, connection: Connection) -> AsyncIterator[str]:
         """Yield the body of the request, then what the test tells."""

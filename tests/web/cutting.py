@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import socketserver
@@ -16,14 +17,14 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
 class CuttingProxy:
-    """Passes on TCP to a port, and resets the first connection whose answers contain a mark.
+    """Passes on TCP to a port, and resets the first connection whose answers match a pattern.
 
-    The client gets the bytes up to the mark, and no end of the response.
+    The client gets the bytes of the match and those before it, and no end of the response.
     """
 
-    def __init__(self, target: int, mark: bytes) -> None:
+    def __init__(self, target: int, pattern: bytes) -> None:
         self.target = target
-        self.mark = mark
+        self.pattern = re.compile(pattern, re.DOTALL)
         self.cuts = 0
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.proxy = self
@@ -55,10 +56,10 @@ class CuttingProxy:
                     if source is client:
                         server.sendall(data)
                         continue
-                    place = (answers + data).find(self.mark) if not self.cuts else -1
-                    if place >= 0:
+                    found = self.pattern.search(answers + data)
+                    if found and not self.cuts:
                         self.cuts += 1
-                        client.sendall(data[: place + len(self.mark) - len(answers)])
+                        client.sendall(data[: found.end() - len(answers)])
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
                         return
                     answers += data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.http1 import PROBE
+from tests.servers.http1 import PROBE, Http1Connection
 from tests.servers.process import ROOT, ServerProcess, free_port
 
 from . import npm
@@ -45,7 +46,13 @@ def serving(module: str, source: str, directory: Path) -> Iterator[ServerProcess
     with ServerProcess(command, port, directory / "server.log") as process:
         process.wait_ready(PROBE)
         yield process
-        assert "Traceback" not in process.log
+
+
+def failing(source: str) -> str:
+    """Return the block with a producer that fails in mid-answer."""
+    yielded = "        await anyio.sleep(0.05)\n"
+    assert source.count(yielded) == 1
+    return source.replace(yielded, f"{yielded}        assert word != 'w7', 'a secret'\n")
 
 
 class TestAISDK:
@@ -53,13 +60,31 @@ class TestAISDK:
     def server(self, tmp_path: Path) -> Iterator[ServerProcess]:
         with serving("ai_sdk", SERVERS[0], tmp_path) as process:
             yield process
+            assert "Traceback" not in process.log
 
     def play(self, url: str, directory: Path, scene: str) -> Any:
         return npm.run("ai_sdk.mjs", directory, url, PROMPT, scene)
 
     def test_answer_is_shown_as_one_message(self, server: ServerProcess, tmp_path: Path) -> None:
         found = self.play(f"http://127.0.0.1:{server.port}", tmp_path, "whole")
-        assert found == {"shown": [ANSWER], "answers": [[200, "v1"]], "status": "ready"}
+        assert (found["shown"], found["status"], found["error"]) == ([ANSWER], "ready", None)
+        assert found["answers"] == [[200, "v1"]]
+
+    def test_stream_ends_as_the_protocol_says(self, server: ServerProcess) -> None:
+        chat = {"id": "1", "messages": [{"parts": [{"type": "text", "text": "why"}]}]}
+        json_type = (("content-type", "application/json"),)
+        with Http1Connection(server.port) as connection:
+            body = json.dumps(chat).encode()
+            answer = connection.request("POST", "/api/chat", headers=json_type, body=body)
+            text = answer.read_body().decode()
+        assert {line.partition(":")[0] for line in text.splitlines()} == {"data", ""}
+        assert text.endswith('data: {"type":"finish"}\n\ndata: [DONE]\n\n')
+
+    def test_failed_run_is_an_error_without_its_secrets(self, tmp_path: Path) -> None:
+        with serving("ai_sdk", failing(SERVERS[0]), tmp_path) as process:
+            found = self.play(f"http://127.0.0.1:{process.port}", tmp_path, "whole")
+        assert found["shown"] == [ANSWER[: ANSWER.index("w7")]]
+        assert (found["status"], found["error"]) == ("error", "error")
 
     def test_chat_without_a_run_is_not_resumed(self, server: ServerProcess, tmp_path: Path) -> None:
         found = self.play(f"http://127.0.0.1:{server.port}", tmp_path, "idle")
@@ -99,6 +124,7 @@ class TestTanStackAI:
     def server(self, tmp_path: Path) -> Iterator[ServerProcess]:
         with serving("tanstack", SERVERS[1], tmp_path) as process:
             yield process
+            assert "Traceback" not in process.log
 
     def play(self, url: str, directory: Path, scene: str) -> Any:
         return npm.run("tanstack.mjs", directory, url, PROMPT, scene)
@@ -107,6 +133,13 @@ class TestTanStackAI:
         found = self.play(f"http://127.0.0.1:{server.port}", tmp_path, "whole")
         assert (found["shown"], found["status"], found["errors"]) == ([ANSWER], "ready", [])
         assert [request[:2] for request in found["requests"]] == [["POST", False]]
+
+    def test_failed_run_is_an_error_without_its_secrets(self, tmp_path: Path) -> None:
+        with serving("tanstack", failing(SERVERS[1]), tmp_path) as process:
+            found = self.play(f"http://127.0.0.1:{process.port}", tmp_path, "whole")
+        assert found["shown"] == [ANSWER[: ANSWER.index("w7")]]
+        assert (found["status"], found["errors"]) == ("error", ["error"])
+        assert len(found["requests"]) == 1
 
     def test_cut_connection_is_resumed_without_a_second_answer(
         self, server: ServerProcess, tmp_path: Path
@@ -122,7 +155,7 @@ class TestTanStackAI:
     def test_cut_after_the_end_shows_the_end_again(
         self, server: ServerProcess, tmp_path: Path
     ) -> None:
-        with CuttingProxy(server.port, b"RUN_FINISHED") as proxy:
+        with CuttingProxy(server.port, b"RUN_FINISHED.*?\n\n") as proxy:
             found = self.play(proxy.url, tmp_path, "whole")
             assert proxy.cuts == 1
         assert (found["shown"], found["status"], found["errors"]) == ([ANSWER], "ready", [])

@@ -206,3 +206,38 @@ def test_http2_has_room_for_twenty_streams_and_more_requests(
         protocol = "() => performance.getEntriesByType('navigation')[0].nextHopProtocol"
         assert page.evaluate(protocol) == "h2"
         assert page.evaluate("() => fetch('/').then((answer) => answer.status)") == 200
+
+
+def test_native_eventsource_stays_away_when_its_token_has_expired(
+    page: Page, server: ServerProcess
+) -> None:
+    page.evaluate("() => follow(new EventSource('/token?key=token&token=a'), 'tick', 'expired')")
+    wait(page, "() => streams[0].readyState === EventSource.CLOSED")
+    *numbers, last = page.evaluate("seen")
+    assert is_consecutive(numbers)
+    assert json.loads(last) == {"reason": "expired"}
+    page.wait_for_timeout(500)
+    assert len(requests(server, "token")) == 2
+
+
+def test_page_that_gets_a_new_token_comes_back_without_a_hole(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const open = (token, last) => {
+                const query = last ? `&last_event_id=${last}` : "";
+                const source = new EventSource(`/token?token=${token}${query}`);
+                source.addEventListener("tick", (event) => {
+                    last = event.lastEventId;
+                    seen.push(event.data);
+                });
+                source.addEventListener("expired", () => {
+                    source.close();
+                    open(`${token}+`, last);
+                });
+            };
+            open("b");
+        }"""
+    )
+    wait(page, "() => streams.length === 3 && streams[2].readyState === 1")
+    wait(page, "(count) => seen.length > count + 3", page.evaluate("seen.length"))
+    assert is_consecutive(page.evaluate("seen"))

@@ -170,7 +170,7 @@ class GivenOnce(Given):
     def take(self) -> Content | None:
         """Return the content at the first call, and None from then on."""
         content = self.content
-        self.content = None
+        self.content: Content | None = None
         return content
 
 

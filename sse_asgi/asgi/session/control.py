@@ -147,6 +147,7 @@ class StreamControl:
     def close(self) -> None:
         """Let go of the timers and the loop. May be called again."""
         self.loop.unwatch(self)
+        self.writer.window = None  # it holds the writer, which holds it
         if self.deadlines is not None:
             self.deadlines = None
             self.loop.timers.discard(self)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from inspect import isawaitable
-from types import MappingProxyType
 from typing import Final
 
 from ...errors import Refusal
@@ -21,12 +19,11 @@ from .writer import ResponseWriter
 
 __all__ = ["retry_block", "take_leave"]
 
-_NAMES: Final[Mapping[CloseReason | None, str]] = MappingProxyType(
-    {CloseReason.EXPIRED: EXPIRED, CloseReason.REVOKED: REVOKED}
-)
-"""The last event of a stream whose authorisation has ended."""
-
 logger: Final = logging.getLogger("sse_asgi")
+
+# To look in a dict would cost a connection more: an enumeration computes the hash in Python.
+_UNAUTHORIZED: Final = (CloseReason.EXPIRED, CloseReason.REVOKED)
+_BY_THE_SERVER: Final = (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME, *_UNAUTHORIZED)
 
 
 def retry_block(options: StreamOptions) -> bytes:
@@ -47,7 +44,7 @@ async def take_leave(
     try:
         if outcome.reason is CloseReason.REFUSED and isinstance(error, Refusal):
             await _refuse(error, outcome, writer)
-        elif outcome.reason in _NAMES and not writer.started:
+        elif not writer.started and outcome.reason in _UNAUTHORIZED:
             await _refuse(unauthorized(), outcome, writer)
         elif error is None or writer.started:
             block = b""
@@ -82,11 +79,11 @@ async def _refuse(refusal: Refusal, outcome: Outcome, writer: ResponseWriter) ->
 def _last_block(options: StreamOptions, reason: CloseReason | None, *, started: bool) -> bytes:
     """Return the block before the final body of a stream that ends without an error."""
     block = b"" if started else options.first
-    if reason in (CloseReason.SERVER_STOPPING, CloseReason.LIFETIME) or reason in _NAMES:
+    if reason in _BY_THE_SERVER:
         block += retry_block(options)
-    if reason in _NAMES:
+    if reason in _UNAUTHORIZED:
         # An EventSource comes back, and is refused. A page that reads this can authenticate first.
-        name = _NAMES[reason]
+        name = EXPIRED if reason is CloseReason.EXPIRED else REVOKED
         event = ServerSentEvent({"reason": name}, event=name)
         block += Encoder(separator=options.separator).encode(event)
     return block

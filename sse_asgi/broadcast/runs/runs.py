@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -248,6 +248,15 @@ class Runs:
         return process
 
     # -- running -----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Run the hub and the runs: ``FastAPI(lifespan=runs.lifespan)``, ``Starlette(...)``.
+
+        :param app: the application, which is not used
+        """
+        async with self.hub, self:
+            yield
 
     async def __aenter__(self) -> Self:
         """Run the tasks of the producers until the block is left.

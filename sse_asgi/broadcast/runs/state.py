@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from ...wire import MessageEvent, ServerSentEvent
 from ...wire.names import ENDED, STARTED
@@ -23,7 +24,8 @@ __all__ = [
 State: TypeAlias = Literal["running", "completed", "failed", "stopped", "forgotten"]
 
 
-class RunState(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RunState:
     """The state of a run.
 
     ============= =================================================================

@@ -178,7 +178,7 @@ async def test_content_that_is_always_ready_leaves_others_their_turn() -> None:
             while len(reached) < 2000:
                 before = len(reached)
                 await checkpoint()
-                assert len(reached) - before <= 512
+                assert len(reached) - before <= 1024
             await served.returned()
     assert data(served.peer.body) == [str(number) for number in range(2000)]
 
@@ -488,7 +488,7 @@ PAUSES = st.lists(
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -524,7 +524,7 @@ async def _check_timing(plan: list[tuple[int, int, bool]], delays: list[int]) ->
         peer = Timed(on_send=slow)
         async with serving(EventStream(content, window=WINDOW), peer) as served:
             while not served.task.done:
-                await clock.advance(0.001)
+                await clock.advance(0.5)
                 assert clock.now() < 60
             await served.returned()
     assert data(peer.body) == texts

@@ -48,7 +48,8 @@ const scenes = {
     async whole() {
         const page = opened();
         await page.chat.sendMessage({ text: prompt });
-        return { shown: shown(page), answers: page.answers, status: page.chat.status };
+        const { status, error } = page.chat;
+        return { shown: shown(page), answers: page.answers, status, error: error?.message ?? null };
     },
     async idle() {
         const page = opened("nobody");
