@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 from shutil import which
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 REQUIRE_ALL = "SSE_ASGI_REQUIRE_ALL"
+ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+"""The module that the part "zstd-module" stands for: the standard library has it from 3.14 on."""
 
 
 @pytest.fixture(
@@ -53,6 +56,7 @@ def needed_parts(item: pytest.Item) -> list[str]:
 
 def is_present(part: str) -> bool:
     """Say whether ``part`` is an importable module or an executable on the path."""
+    part = ZSTD if part == "zstd-module" else part
     try:
         found = find_spec(part) is not None
     except ModuleNotFoundError:  # the parent of a dotted name

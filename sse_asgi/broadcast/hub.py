@@ -24,7 +24,7 @@ from .feed import LoopFeeds
 from .log.backend import Backend, ReadyBackend
 from .log.history import History
 from .log.reader import LogReader
-from .publication import Publication, check_topic, confirmation
+from .publication import Publication, check_topics, confirmation
 from .replay import Beginning, OnGap, Start
 from .selection import Filter, Key, Selection
 from .snapshot import HubSnapshot, snapshot_of
@@ -181,10 +181,7 @@ class Hub:
         :raises TypeError: a parameter is of the wrong type
         :raises ValueError: there is no topic, or an empty one, or no such ``start`` or ``on_gap``
         """
-        if not topics:
-            raise ValueError("topics must name at least one topic")
-        for topic in topics:
-            check_topic(topic)
+        check_topics(topics)
         checks.optional_function("filter", filter)
         checks.optional_function("keep_latest", keep_latest)
         beginning = Beginning(last_event_id, start, on_gap, absent)
@@ -281,8 +278,7 @@ class Hub:
         self._feeds = PerLoop(lambda: LoopFeeds(self.history))
         self._failures = PerLoop(BackendFailure)
         self._blocks.clear()
-        after_fork = getattr(self.backend, "after_fork", self.history.after_fork)
-        after_fork()
+        getattr(self.backend, "after_fork", self.history.after_fork)()
 
     def _feeds_here(self) -> LoopFeeds:
         """Return the feeds of the running event loop."""

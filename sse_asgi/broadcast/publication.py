@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ from ..errors import PublishError
 from ..runtime.service import ServiceStopped
 from ..wire import EncodedBatch, JSONServerSentEvent, ServerSentEvent, event_of
 
-__all__ = ["Publication", "check_topic", "confirmation"]
+__all__ = ["Publication", "check_topic", "check_topics", "confirmation"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,18 @@ def check_topic(topic: object) -> None:
     :raises ValueError: it is empty
     """
     text("topic", topic, empty=False)
+
+
+def check_topics(topics: Collection[object]) -> None:
+    """Refuse what a subscription cannot follow.
+
+    :raises TypeError: a topic is not a str
+    :raises ValueError: there is none, or one is empty
+    """
+    if not topics:
+        raise ValueError("topics must name at least one topic")
+    for topic in topics:
+        check_topic(topic)
 
 
 class Publication(NamedTuple):

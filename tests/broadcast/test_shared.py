@@ -12,7 +12,7 @@ from sse_asgi.broadcast import Hub
 from sse_asgi.testing import connect
 from sse_asgi.wire.compression.shared import RUN_BLOCKS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.needs("backports.zstd")]
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("zstd-module")]
 
 GZIP = {"accept-encoding": "gzip"}
 

@@ -12,7 +12,7 @@ __all__ = ["CODINGS", "BodyDecoder", "decoder_of"]
 
 CODINGS = [
     pytest.param("gzip", id="gzip"),
-    pytest.param("zstd", id="zstd", marks=pytest.mark.needs("backports.zstd", "zstandard")),
+    pytest.param("zstd", id="zstd", marks=pytest.mark.needs("zstd-module", "zstandard")),
     pytest.param("br", id="br", marks=pytest.mark.needs("brotli")),
 ]
 

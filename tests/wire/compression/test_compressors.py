@@ -91,7 +91,7 @@ def test_pages_larger_than_the_window_of_gzip_take_a_fraction_of_it() -> None:
     assert sizes["br"] < sizes["gzip"] / 50
 
 
-@pytest.mark.needs("backports.zstd")
+@pytest.mark.needs("zstd-module")
 def test_zstd_asks_no_more_memory_of_a_client_than_every_client_has() -> None:
     from backports.zstd import get_frame_info  # type: ignore[import-not-found,unused-ignore]
 
@@ -111,7 +111,7 @@ def test_client_that_asks_for_no_coding_gets_none(mode: Compression, accept_enco
     assert new_compressor(mode, accept_encoding) is None
 
 
-@pytest.mark.needs("backports.zstd", "brotli")
+@pytest.mark.needs("zstd-module", "brotli")
 @pytest.mark.parametrize(("mode", "coding"), [("auto", "gzip"), ("pages", "zstd")])
 def test_browser_gets_the_coding_that_suits_the_mode(mode: Compression, coding: str) -> None:
     compressor = new_compressor(mode, "gzip, deflate, br, zstd")
