@@ -229,7 +229,10 @@ OWNERS: list[tuple[Any, str]] = [
         lambda **options: EventSourceApp(lambda connection: ["a"], **options),
         "EventSourceApp has no option 'pings': its options are methods, max_body, ",
     ),
-    (StreamOptions, "StreamOptions has no option 'pings': its options are status, headers,"),
+    (
+        StreamOptions,
+        "StreamOptions has no option 'pings': its options are status, headers, incremental, ping,",
+    ),
 ]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sse_asgi.wire import Compression, Compressor, Encoder, ServerSentEvent, new_compressor
-from sse_asgi.wire.compression.compressors import BrotliCompressor
+from sse_asgi.wire.compression.compressors import BrotliCompressor, import_zstd
 from tests.wire.decoding import CODINGS, decoder_of
 
 MODES = pytest.mark.parametrize("mode", ["auto", "pages"])
@@ -93,7 +93,7 @@ def test_pages_larger_than_the_window_of_gzip_take_a_fraction_of_it() -> None:
 
 @pytest.mark.needs("zstd-module")
 def test_zstd_asks_no_more_memory_of_a_client_than_every_client_has() -> None:
-    from backports.zstd import get_frame_info  # type: ignore[import-not-found,unused-ignore]
+    get_frame_info = import_zstd().get_frame_info
 
     modes: list[tuple[Compression, int]] = [("auto", 15), ("pages", 17)]
     for mode, log in modes:
