@@ -87,12 +87,12 @@ class EventBody(AsyncIterator[bytes]):
 
     @property
     def status(self) -> int:
-        """The status that the framework is to send."""
+        """The status for the framework to send."""
         return self.options.status if self._refusal is None else self._refusal.status
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The headers that the framework is to send."""
+        """The headers for the framework to send."""
         head = head_of(self.options, self.connection, self._refusal)
         return [(name.decode(), value.decode("latin-1")) for name, value in head]
 

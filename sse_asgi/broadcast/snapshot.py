@@ -14,7 +14,7 @@ __all__ = ["HubSnapshot", "Placed", "snapshot_of"]
 
 @dataclass(frozen=True, slots=True)
 class HubSnapshot:
-    """What one process knows of a hub.
+    """The state of a hub, as one process knows it.
 
     :param position: the position of the newest event, None while the log was not reached
     :param oldest: the position after which memory holds every event

@@ -180,7 +180,7 @@ class EventClient:
 
     @property
     def error(self) -> BaseException | None:
-        """What the app raised."""
+        """The exception that the app raised."""
         return self._exchange.task.error
 
     async def returned(self, timeout: float | None = None) -> None:

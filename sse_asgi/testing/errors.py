@@ -34,7 +34,7 @@ class StreamError(SSEError):
 
 
 class StreamTimeout(StreamError, TimeoutError):
-    """What the test waited for did not happen in time; the message says what did."""
+    """The event that the test waited for did not come in time; the message says what came."""
 
 
 class StreamEnded(StreamError, EOFError):

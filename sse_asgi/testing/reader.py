@@ -60,7 +60,7 @@ class EventReader:
             try:
                 events = self._events(body, headers)
             except Exception as exc:
-                # It is the test that shall hear of it, not the app, whose send this is.
+                # The app called this send, but the test gets the error.
                 self.error = exc
         if not events:
             self._on_read(len(body))

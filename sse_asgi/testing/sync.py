@@ -133,7 +133,7 @@ class SyncEventClient:
 
     @property
     def error(self) -> BaseException | None:
-        """What the app raised."""
+        """The exception that the app raised."""
         return self._look(lambda events: events.error)
 
     def closed(self, timeout: float | None = None) -> None:

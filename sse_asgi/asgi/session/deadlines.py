@@ -36,7 +36,7 @@ BUSY_INTERVAL: Final = 0.01
 
 
 class Due(Enum):
-    """What has to be done now."""
+    """The work that is due now."""
 
     NOTHING = "nothing"
     WRITE = "write"

@@ -23,7 +23,7 @@ class Message(NamedTuple):
     """One message to all processes.
 
     ========== ======================================================================
-    ``hello``  the sender knows nothing: the others shall tell whom they have
+    ``hello``  the sender knows nothing, and asks the others for their members
     ``beat``   the sender lives
     ``counts`` the sender has so many connections of these members; others as before
     ``again``  the same, for members of whom it has told already

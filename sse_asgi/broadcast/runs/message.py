@@ -21,8 +21,8 @@ class Message(NamedTuple):
 
     ========= ====================================================================
     ``alive`` the sender owns runs, and lives; with a run: it owns that run
-    ``call``  the owner of the run shall answer: the sender has not heard of it
-    ``stop``  the owner of the run shall cancel its producer
+    ``call``  the sender has not heard of the owner of the run, and asks it to answer
+    ``stop``  the sender asks the owner of the run to cancel its producer
     ========= ====================================================================
     """
 

@@ -11,7 +11,7 @@ __all__ = ["Incoming"]
 
 
 class Incoming:
-    """What ``receive`` returns before the disconnect."""
+    """The messages that ``receive`` returns before the disconnect."""
 
     __slots__ = ("_body", "_is_handshaken", "_is_websocket", "is_told")
 

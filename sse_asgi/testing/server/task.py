@@ -33,7 +33,7 @@ class AppTask:
 
     def __init__(self, main: Main, on_done: Callable[[], object]) -> None:
         self.error: BaseException | None = None
-        """What the app raised."""
+        """The exception that the app raised."""
         self.cancelled: bool = False
         """The app ended with its cancellation."""
         self._on_done = on_done
