@@ -6,7 +6,6 @@ Try: see examples/guide/writing_a_backend.md
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,8 +55,11 @@ class SQLiteBackend:
 
     async def run(self) -> None:
         self._file = self._open(self._path)
-        with closing(self._file):
+        try:
             await self._keep(self.history)
+        finally:
+            with self._lock:  # a thread may still be at work with it
+                self._file.close()
 
     async def _keep(self, history: History) -> None:
         while True:
@@ -85,7 +87,7 @@ class SQLiteBackend:
     ) -> Position:
         try:
             return await self._in_thread(self._append, topic, block, token, first, last)
-        except sqlite3.OperationalError as exc:  # the file is locked, or the disk is full
+        except sqlite3.Error as exc:  # the file is locked or closed, or the disk is full
             raise PublishError(str(exc), token or "") from exc
 
     async def read(self, after: Position, limit: int) -> Page:
