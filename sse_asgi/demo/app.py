@@ -110,7 +110,7 @@ class Demo:
         return 200, {"cut": self.streams.cut(page), "retry": RETRY}
 
     async def _restart(self, page: str | None) -> _Answer:
-        """End every stream, as a restart of the server does. The log stays, as one in Redis does."""
+        """End every stream, as a restart of the server does. The log stays, as in Redis."""
         if not self.streams.has(page):
             return _stranger()
         now = anyio.current_time()

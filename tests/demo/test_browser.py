@@ -71,8 +71,9 @@ FULL = """() => new Promise((done) => {
 
 TILES = ("connections", "rate", "delay", "lost", "replayed")
 # How the lines between the tiles are drawn.
-BORDERS = """() => [...document.querySelectorAll(".tiles > div")].map((tile) => getComputedStyle(tile))
-    .filter((style) => style.borderLeftWidth !== "0px").map((style) => style.borderLeftStyle)"""
+BORDERS = """() => [...document.querySelectorAll(".tiles > div")]
+    .map((tile) => getComputedStyle(tile)).filter((style) => style.borderLeftWidth !== "0px")
+    .map((style) => style.borderLeftStyle)"""
 
 
 @pytest.fixture(scope="module")
