@@ -46,9 +46,11 @@ def lowest(session: nox.Session) -> None:
     """Run the tests that start no server on the lowest versions that pyproject.toml allows."""
     session.install("uv")
     install = ("uv", "pip", "install", "--python", f"{session.bin}/python")
-    session.run(*install, "--upgrade", "--resolution", "lowest-direct", "-e", ".[unit]")
+    trust = {"UV_SYSTEM_CERTS": "1"}  # as pip does
+    lowest = ("--upgrade", "--resolution", "lowest-direct", "-e", ".[unit]")
+    session.run(*install, *lowest, env=trust)
     # It asks for a later Starlette, but works with this one.
-    session.run(*install, "--no-deps", "sse-starlette>=3.7")
+    session.run(*install, "--no-deps", "sse-starlette>=3.7", env=trust)
     _check_floors(session)
     options = ("--numprocesses=2", "--dist=loadfile", "-m", "not parts")
     left_out = [f"--ignore={path}" for path in _WITH_SERVERS]

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["sse-asgi", "hypercorn", "quart", "uvicorn"]
+# dependencies = ["sse-asgi", "quart", "uvicorn"]
 # [tool.uv.sources]
 # sse-asgi = { path = ".." }
 # ///
@@ -12,9 +12,9 @@ Run: python examples/quart_events.py    Try: curl -N localhost:8000/events?name=
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvicorn
-from hypercorn.middleware import DispatcherMiddleware
 from quart import Quart, request
 
 from sse_asgi import Connection, EventSourceApp
@@ -46,7 +46,13 @@ def beside(connection: Connection) -> AsyncIterator[dict[str, str]]:
     return ticks(connection.query.get("name", "beside"))
 
 
-app = DispatcherMiddleware({"/beside": EventSourceApp(beside), "": quart})
+sub_app = EventSourceApp(beside)
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Route one path past Quart, on any server."""
+    is_beside = scope["type"] == "http" and scope["path"] == "/beside"
+    await (sub_app if is_beside else quart)(scope, receive, send)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Try: see examples/guide/writing_a_backend.md
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,14 +43,23 @@ class SQLiteBackend:
         self.history = History(max_events=memory_events, max_bytes=64 * 1024 * 1024, complete=False)
         self._max_events, self._memory_events, self._poll = max_events, memory_events, poll
         self._lock = threading.Lock()
-        self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._path, self._file = path, self._open(path)
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        self._file.close()
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
     # -- what a backend does -----------------------------------------------------------------------
 
     async def run(self) -> None:
-        history = self.history
+        self._file = self._open(self._path)
+        with closing(self._file):
+            await self._keep(self.history)
+
+    async def _keep(self, history: History) -> None:
         while True:
             epoch, tip = await self._in_thread(self._end)
             if history.epoch != epoch:

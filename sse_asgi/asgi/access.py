@@ -1,7 +1,7 @@
 """The values by which a stream's authorisation ends: its keys, its expiry, its check.
 
-They are options of a stream, or what a function of the user's makes of each request. So each is
-checked twice: what can be known when the option is given, and the rest for each stream.
+Each is an option of a stream, or the result of a function of the user's for each request. So the
+library checks a value when the option is given, and the result of a function for each stream.
 """
 
 from __future__ import annotations

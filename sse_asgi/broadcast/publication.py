@@ -39,7 +39,7 @@ def check_topics(topics: Collection[object]) -> None:
 
 
 class Publication(NamedTuple):
-    """What goes to the backend.
+    """The arguments of a backend's ``publish``.
 
     :param block: the encoded event, which the log gives its ID
     :param first: whether it begins the topic

@@ -7,14 +7,12 @@ from functools import partial
 from typing import Any, ClassVar, Self, Unpack
 
 from fastapi import Request
-from fastapi.encoders import ENCODERS_BY_TYPE
 from pydantic_core import to_json
 from starlette.background import BackgroundTask
 from starlette.types import Message, Receive, Scope, Send
 
 from ...asgi import Connection, ContentSource, Notice, StreamKeywords, StreamOptions
 from ...asgi.serving import check_scope, serve, shared_receive
-from ...errors import Refusal
 from ...headers import end_to_end
 from ..foreign import native_event
 from ..starlette.native import EventResponse
@@ -124,12 +122,3 @@ class EventSource:
 def _encode(encode: Callable[[object], bytes], events: EventTypes | None, item: Any) -> bytes:
     item = native_event(item)
     return encode(item if events is None else events.named(item))
-
-
-def _raised(refusal: Refusal) -> None:
-    raise refusal
-
-
-# By this table FastAPI makes JSON of the objects that endpoints return. Of a refusal it makes none:
-# the refusal is raised, so that it goes to the exception handler that those are for.
-ENCODERS_BY_TYPE[Refusal] = _raised

@@ -45,7 +45,7 @@ async def tell_close(
 
 
 async def _finish(result: Awaitable[None] | None, options: StreamOptions, *, shield: bool) -> None:
-    """Wait for what a hook returned, within ``cleanup_timeout``."""
+    """Wait for the awaitable that a hook returned, within ``cleanup_timeout``."""
     if isawaitable(result):
         with anyio.move_on_after(options.cleanup_timeout, shield=shield):
             await result

@@ -31,7 +31,7 @@ _AT_ONCE: Final = 500
 """Members in one message."""
 
 _PAUSE: Final = 0.05
-"""Seconds between two messages about who came and left: what happens meanwhile is one message."""
+"""Seconds between two messages about changes: the changes meanwhile are one message."""
 
 _GOODBYE: Final = 2.0
 """Seconds to tell the others that this process stops."""

@@ -1,4 +1,4 @@
-"""Who is connected, as one process knows it from the messages of all.
+"""The connected members, as one process knows them from the messages of all.
 
 Each process tells the others how many connections of each member it has, and says at each *beat*
 that it lives. All processes read the same messages in the same order, so all rosters go through the

@@ -39,7 +39,7 @@ _FORGET_AFTER: Final = 10
 
 
 class Due(NamedTuple):
-    """What has to be done now.
+    """The work that is due now.
 
     :param calls: runs whose owners are to be called
     :param lost: runs whose owners are lost

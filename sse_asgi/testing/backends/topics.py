@@ -30,7 +30,7 @@ async def refused(hub: Hub, topic: str, error: type[SSEError], **options: Any) -
 
 
 async def streams_end_with_their_topic(new_backend: NewBackend) -> None:
-    """The streams of a topic end after its last event, and who has seen that stays away."""
+    """The streams of a topic end after its last event, and a client that has it stays away."""
     async with running(new_backend) as hub:
         client = Client(hub, "t")
         await client.next()

@@ -29,11 +29,11 @@ async def test_backend_that_may_not_read_is_not_well(
         await until(lambda: backend.history.silence > 2.0)
         stats = await within_thread(engine.info, "INFO", "stats")
         assert int(stats["total_connections_received"]) < 30
-        assert [record.message for record in caplog.records if "xread" in record.message.lower()]
-        assert len([record for record in caplog.records if record.name == "sse_asgi"]) == 1
+        # Once: a loaded machine may have other troubles besides.
+        assert len([one for one in caplog.messages if "xread" in one.lower()]) == 1
         await within_thread(engine.ask, "ACL", "SETUSER", "app", "+xread")
         await until(lambda: backend.history.tip == 2)
-        await until(lambda: caplog.records[-1].message.endswith("is back"))
+        await until(lambda: any(message.endswith("is back") for message in caplog.messages))
 
 
 @pytest.mark.parametrize("where", ["before others", "at the end"])
