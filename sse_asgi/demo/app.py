@@ -134,7 +134,7 @@ class Demo:
         }
 
     def _end_all(self) -> int:
-        """End every stream of this server, and return how many pages' streams these were."""
+        """End every stream of this server, and return how many of them the pages had."""
         hello.app.drain()
         self.stalls.drain()
         return self.streams.cut_all()
