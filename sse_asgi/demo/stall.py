@@ -47,8 +47,13 @@ class Stalls:
         if len(self._apps) >= MOST:
             return None
         ends: list[StreamSummary] = []
-        app = EventSourceApp(self._handler, send_timeout=self.send_timeout, on_close=ends.append)
-        client = _Client()
+        client = _Client(self._handler)
+        app = EventSourceApp(
+            client.follow,
+            send_timeout=self.send_timeout,
+            shutdown_grace=0,
+            on_close=ends.append,
+        )
         self._apps.add(app)
         try:
             with anyio.move_on_after(_LONGEST):
@@ -64,17 +69,27 @@ class Stalls:
 
 
 class _Client:
-    """Takes some messages of a response, and then takes no more. It never leaves."""
+    """Takes some messages of a response, and then no more until the server stops.
 
-    def __init__(self) -> None:
+    It never leaves. A server that stops would wait a second for it, so it reads the end.
+    """
+
+    def __init__(self, handler: Callable[[Connection], AsyncIterable[object]]) -> None:
+        self._handler = handler
+        self._connection: Connection | None = None
         self._taken = 0
+
+    def follow(self, connection: Connection) -> AsyncIterable[object]:
+        """Return the content, and note where the server gives notice of its end."""
+        self._connection = connection
+        return self._handler(connection)
 
     async def receive(self) -> Any:
         await anyio.sleep_forever()
 
     async def send(self, message: Any) -> None:
-        if self._taken == _TAKES:
-            await anyio.sleep_forever()
+        if self._taken >= _TAKES and self._connection is not None:
+            await self._connection.shutdown.wait()
         self._taken += 1
 
 
