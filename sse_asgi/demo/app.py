@@ -1,9 +1,11 @@
-"""The demo's ASGI application: the page, the stream, the scissors."""
+"""The demo's ASGI application: the page, the stream, the buttons."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 
@@ -12,6 +14,7 @@ from .guides import guides, links
 from .page import FAVICON, render
 from .scissors import RETRY, Scissors, page_of
 from .signal import Broadcast
+from .stall import Stalls
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -24,16 +27,33 @@ _POLICY: Final = (
 )
 """The page holds all that it needs, so a browser may load nothing from elsewhere."""
 
+_REST: Final = 5
+"""Seconds that have to pass between two restarts, and that a visitor is told to wait."""
+
+_JSON: Final = "application/json"
+
+_Answer: TypeAlias = tuple[int, Mapping[str, object]]
+_Button: TypeAlias = Callable[[str | None], Awaitable[_Answer]]
+
 
 class Demo:
-    """Serves a page, its stream at ``/events``, its scissors at ``/cut``, a hello, and guides.
+    """Serves a page, its stream at ``/events``, its three buttons, a hello, and guides.
 
+    The buttons are ``/cut``, ``/restart`` and ``/stall``. Only a page with an open stream can press
+    them: no other site knows the name of one.
     The signal starts with the ASGI lifespan, so the server must support that. Hypercorn does.
     """
 
     def __init__(self) -> None:
         self.broadcast: Broadcast = Broadcast()
         self.streams: Scissors = Scissors(self.broadcast.follow)
+        self.stalls: Stalls = Stalls(self.broadcast.follow)
+        self._restarted = -inf
+        self._buttons: dict[str, _Button] = {
+            "/cut": self._cut,
+            "/restart": self._restart,
+            "/stall": self._stall,
+        }
         pages = guides()
         page = render(guides=links(pages), broadcast=Broadcast, hello=hello)
         self._pages = {
@@ -51,7 +71,7 @@ class Demo:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.broadcast.run)
                 await hello.app(scope, receive, send)  # it answers the protocol
-                self.streams.cut_all()
+                self._end_all()
                 tasks.cancel_scope.cancel()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": None})
@@ -66,8 +86,8 @@ class Demo:
             await self.streams(scope, receive, send)
         elif path == "/hello":
             await hello.app(scope, receive, send)
-        elif path == "/cut":
-            await self._cut(scope, send)
+        elif path in self._buttons:
+            await self._press(self._buttons[path], scope, send)
         elif path not in self._pages:
             await _respond(send, method, 404, "text/plain; charset=utf-8", b"Not found\n")
         elif method not in ("GET", "HEAD"):
@@ -75,14 +95,53 @@ class Demo:
         else:
             await _respond(send, method, 200, *self._pages[path])
 
-    async def _cut(self, scope: HTTPScope, send: ASGISendCallable) -> None:
-        """End the streams of the page that asks. Each page knows only its own name."""
+    # -- the buttons -------------------------------------------------------------------------------
+
+    async def _press(self, button: _Button, scope: HTTPScope, send: ASGISendCallable) -> None:
         if scope["method"] != "POST":
             await _refuse_method(send, scope["method"], "POST")
             return
-        answer = {"cut": self.streams.cut(page_of(scope)), "retry": RETRY}
-        body = json.dumps(answer).encode()
-        await _respond(send, "POST", 200, "application/json", body)
+        status, answer = await button(page_of(scope))
+        wait = [(b"retry-after", str(_REST).encode())] if status == 429 else []
+        await _respond(send, "POST", status, _JSON, json.dumps(answer).encode(), *wait)
+
+    async def _cut(self, page: str | None) -> _Answer:
+        """End the streams of the page that asks. Each page knows only its own name."""
+        return 200, {"cut": self.streams.cut(page), "retry": RETRY}
+
+    async def _restart(self, page: str | None) -> _Answer:
+        """End every stream, as a restart of the server does. The log stays, as in Redis."""
+        if not self.streams.has(page):
+            return _stranger()
+        now = anyio.current_time()
+        if now - self._restarted < _REST:
+            return 429, {"error": f"the server restarts once in {_REST} seconds"}
+        self._restarted = now
+        return 200, {"ended": self._end_all(), "retry": RETRY, "rest": _REST}
+
+    async def _stall(self, page: str | None) -> _Answer:
+        """Run a client that stops reading, and tell at its end how the server ended it."""
+        if not self.streams.has(page):
+            return _stranger()
+        end = await self.stalls.run()
+        if end is None:
+            return 429, {"error": "enough clients are stalled already"}
+        return 200, {
+            "reason": end.reason.name,
+            "events": end.events,
+            "seconds": round(end.seconds, 1),
+            "send_timeout": self.stalls.send_timeout,
+        }
+
+    def _end_all(self) -> int:
+        """End every stream of this server, and return how many of them the pages had."""
+        hello.app.drain()
+        self.stalls.drain()
+        return self.streams.cut_all()
+
+
+def _stranger() -> _Answer:
+    return 403, {"error": "only a page with an open stream may ask for that"}
 
 
 async def _refuse_method(send: ASGISendCallable, method: str, allowed: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 __all__ = ["FAVICON", "highlight", "render"]
 
-_SCRIPTS: Final = ("streams.js", "wire.js", "chart.js", "page.js")
+_SCRIPTS: Final = ("streams.js", "wire.js", "buttons.js", "chart.js", "page.js")
 
 FAVICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'

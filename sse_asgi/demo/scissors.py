@@ -51,10 +51,15 @@ class Scissors:
             self._apps[page].drain()
         return 0 if page is None else self._open[page]
 
-    def cut_all(self) -> None:
-        """End every stream."""
+    def cut_all(self) -> int:
+        """End the streams of all pages, and return how many they were."""
         for app in self._apps.values():
             app.drain()
+        return self._open.total()
+
+    def has(self, page: str | None) -> bool:
+        """Tell whether a page of that name has an open stream."""
+        return page is not None and page in self._apps
 
 
 def page_of(scope: HTTPScope) -> str | None:

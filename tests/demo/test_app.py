@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sse_asgi.demo import Demo
@@ -107,6 +108,8 @@ async def test_head_is_answered_without_a_body(path: str) -> None:
         ("GET", "/events/", 404, None),
         ("POST", "/", 405, "GET, HEAD"),
         ("GET", "/cut", 405, "POST"),
+        ("GET", "/restart", 405, "POST"),
+        ("HEAD", "/stall", 405, "POST"),
         ("DELETE", "/events", 405, "GET, HEAD"),
     ],
 )
@@ -227,6 +230,87 @@ async def test_a_cut_without_a_page_that_is_here_cuts_nothing(query: str) -> Non
         async with connect(demo, f"/cut{query}", method="POST") as scissors:
             assert json.loads(await scissors.body())["cut"] == 0
         assert listeners(demo) == 2
+
+
+async def press(demo: Demo, button: str, page: str) -> tuple[int, Any]:
+    async with connect(demo, f"/{button}?page={page}", method="POST") as client:
+        answer = json.loads(await client.body())
+    assert client.status is not None
+    if client.status == 429:
+        assert client.headers["retry-after"] == "5"
+    return client.status, answer
+
+
+@pytest.mark.anyio
+async def test_a_restart_ends_all_streams_and_each_comes_back_with_nothing_lost() -> None:
+    demo = Demo()
+    async with page_of(demo, "mine") as mine, page_of(demo, "other") as other:
+        await publish(demo, 2)
+        for client in (mine, other):
+            assert [(await client.receive()).id[-2:] for _ in range(2)] == ["-1", "-2"]
+        assert await press(demo, "restart", "mine") == (200, {"ended": 2, "retry": 1500, "rest": 5})
+        for client in (mine, other):
+            await client.closed()
+            assert client.retry == 1500
+        await publish(demo, 3)
+        for client in (mine, other):
+            await client.reconnect()
+            assert await position(client) == {"resumed": True, "missed": 3}
+            assert [(await client.receive()).id[-2:] for _ in range(3)] == ["-3", "-4", "-5"]
+
+
+@pytest.mark.anyio
+async def test_a_second_restart_soon_after_is_refused_and_ends_nothing() -> None:
+    demo = Demo()
+    async with page_of(demo, "mine") as mine:
+        assert (await press(demo, "restart", "mine"))[0] == 200
+        await mine.closed()
+        await mine.reconnect()
+        assert (await press(demo, "restart", "mine"))[0] == 429
+        assert listeners(demo) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("button", ["restart", "stall"])
+@pytest.mark.parametrize("page", ["", "nobody"])
+async def test_a_button_is_refused_to_one_that_is_no_page_here(button: str, page: str) -> None:
+    demo = Demo()
+    async with page_of(demo, "mine"):
+        assert (await press(demo, button, page))[0] == 403
+        assert listeners(demo) == 1
+
+
+@pytest.mark.anyio
+async def test_a_client_that_stalls_is_ended_as_slow_and_the_others_go_on() -> None:
+    demo = Demo()
+    demo.stalls.send_timeout = 0.3
+    async with lifespan(demo), page_of(demo, "mine") as mine:
+        status, end = await press(demo, "stall", "mine")
+        assert (status, end["reason"], end["send_timeout"]) == (200, "SLOW_CLIENT", 0.3)
+        assert 0.3 <= end["seconds"] < TIMEOUT
+        ids = [int((await mine.receive()).id.partition("-")[2]) for _ in range(6)]
+        assert ids == list(range(ids[0], ids[0] + 6))
+        assert listeners(demo) == 1
+
+
+@pytest.mark.anyio
+async def test_no_more_than_three_clients_stall_at_a_time() -> None:
+    demo = Demo()
+    answers: list[tuple[int, Any]] = []
+
+    async def stall() -> None:
+        answers.append(await press(demo, "stall", "mine"))
+
+    with anyio.fail_after(TIMEOUT):
+        async with page_of(demo, "mine") as mine, anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(stall)
+            while listeners(demo) < 4:
+                await anyio.lowlevel.checkpoint()
+            assert (await press(demo, "stall", "mine"))[0] == 429
+            assert (await press(demo, "restart", "mine"))[0] == 200  # ends the stalled ones, too
+            await mine.closed()
+    assert [(status, end["reason"]) for status, end in answers] == [(200, "SERVER_STOPPING")] * 3
 
 
 @pytest.mark.anyio

@@ -69,6 +69,13 @@ FULL = """() => new Promise((done) => {
 })"""
 
 
+TILES = ("connections", "rate", "delay", "lost", "replayed")
+# How the lines between the tiles are drawn.
+BORDERS = """() => [...document.querySelectorAll(".tiles > div")]
+    .map((tile) => getComputedStyle(tile)).filter((style) => style.borderLeftWidth !== "0px")
+    .map((style) => style.borderLeftStyle)"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
@@ -170,6 +177,68 @@ def test_a_restarted_server_is_recognised(
             expect_text(page, "#lost", "0")
 
 
+def test_every_page_comes_back_from_the_restart_that_one_asks_for(
+    browser: Browser, demo: ServerProcess, tmp_path: Path
+) -> None:
+    with opened(browser, demo) as page, opened(browser, demo) as other:
+        page.click("#restart")
+        pattern = r"Resumed after event [\d,]+: [\d,]+ missed events? replayed, 0 lost\."
+        expect_text(page, "#message", rf"The server is back\. {pattern}")
+        expect_text(other, "#message", pattern)
+        for view in (page, other):
+            expect_text(view, "#status", "Live")
+            expect_text(view, "#lost", "0")
+        keep(page, "restart", tmp_path)
+
+
+def test_a_client_that_stalls_is_ended_while_this_page_goes_on(
+    browser: Browser, demo: ServerProcess
+) -> None:
+    with opened(browser, demo) as page:
+        page.evaluate("""() => {
+            window.chips = [];
+            new MutationObserver(() => window.chips.push($("streams").textContent))
+                .observe($("streams"), { childList: true });
+        }""")
+        page.click("#stall")
+        ended = expect_text(
+            page,
+            "#message",
+            r"The stalled client was ended as SLOW_CLIENT after its send_timeout of 3 s\."
+            r" Meanwhile this page got ([\d,]+) events, 0 lost\.",
+        )
+        assert int(ended[1].replace(",", "")) > 10
+        assert "chartwirestalled" in page.evaluate("window.chips")
+        assert "stalled" not in page.inner_text("#streams")
+        expect_text(page, "#status", "Live")
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_wire_is_in_sight_and_tiles_say_so_while_the_stream_is_cut(
+    browser: Browser, demo: ServerProcess, tmp_path: Path, viewport: Any
+) -> None:
+    with opened(browser, demo, viewport=viewport) as page:
+        live = [page.inner_text(f"#{name}-note") for name in TILES]
+        solid = page.evaluate(BORDERS)
+        page.evaluate("""() => {
+            source.close();
+            source.onerror = null;
+            setState("away", "Reconnecting");
+        }""")
+        for name in TILES:
+            expect_text(page, f"#{name}-note", "cut: .*")
+        assert not any("cut" in note for note in live)
+        assert set(solid) == {"solid"} and set(page.evaluate(BORDERS)) == {"dashed"}
+        assert page.evaluate("scrollY") == 0
+        box = page.locator("#frames").bounding_box()
+        assert box is not None
+        seen = min(box["y"] + box["height"], viewport["height"]) - box["y"]
+        assert seen > 100
+        keep(page, f"cut-{viewport['width']}", tmp_path)
+        page.evaluate("connect()")
+        expect_text(page, "#rate-note", "to this page")
+
+
 def test_a_gap_is_counted_by_the_positions_on_its_sides(
     browser: Browser, demo: ServerProcess
 ) -> None:
@@ -210,7 +279,7 @@ def test_a_narrow_screen_shows_everything_without_scrolling_sideways(
     with opened(browser, demo, viewport=PHONE, color_scheme=scheme) as page:
         overflow = "() => document.documentElement.scrollWidth - innerWidth"
         assert page.evaluate(overflow) <= 0
-        for name in ("Cut my connection", "Open 4 more", "Pause"):
+        for name in ("Cut my connection", "Open 4 more", "A client that stalls", "Pause"):
             box = page.get_by_role("button", name=name).bounding_box()
             assert box is not None
             assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]

@@ -70,6 +70,26 @@ def test_events_arrive_while_the_stream_is_open_and_resume_without_a_hole(tmp_pa
 
 
 @pytest.mark.needs("hypercorn")
+def test_a_signal_ends_a_client_that_stalls_and_logs_nothing(tmp_path: Path) -> None:
+    with (
+        running(tmp_path) as demo,
+        Http1Connection(demo.port) as stream,
+        Http1Connection(demo.port) as button,
+    ):
+        events = stream.get("/events?page=mine")
+        assert next_event(events).event == "position"
+        answer = button.request("POST", "/stall?page=mine")
+        while next_event(events).json()["n"] < 2:
+            pass
+        for _ in range(12):  # it takes five messages, and then no more
+            next_event(events)
+        demo.signal(signal.SIGTERM)
+        assert b'"reason": "SERVER_STOPPING"' in answer.read_body()
+        assert demo.wait(TIMEOUT) == 0
+        assert len(demo.log.splitlines()) == 1, demo.log
+
+
+@pytest.mark.needs("hypercorn")
 @pytest.mark.parametrize("to_group", [False, True], ids=["process", "group"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_at_once_with_streams_open(

@@ -14,7 +14,13 @@ function updateTiles() {
   setText("connections", whole.format(signal.connections));
   setText("rate", whole.format(Math.round(signal.arrivals.length / 2)));
   setText("delay", skewed ? "–" : delay < 9.95 ? Math.max(0, delay).toFixed(1) : whole.format(Math.round(delay)));
-  setText("delay-note", skewed ? "the two clocks differ" : "median of 50 events");
+  const cut = signal.state === "away";   // the tiles say so in words, and by their shape
+  $("tiles").dataset.cut = cut;
+  setText("connections-note", cut ? "cut: as last heard" : "on this server");
+  setText("rate-note", cut ? "cut: of the last 2 s" : "to this page");
+  setText("delay-note", cut ? "cut: as last heard" : skewed ? "the two clocks differ" : "median of 50 events");
+  setText("lost-note", cut ? "cut: as last known" : "since you came");
+  setText("replayed-note", cut ? "cut: none until back" : "after a drop");
   setText("lost", whole.format(signal.lost));
   setText("kept", `${whole.format(signal.lost)} lost`);
   setText("replayed", whole.format(signal.replayed));
@@ -67,6 +73,8 @@ async function copy(button) {
 }
 
 press("cut", cut);
+press("restart", restart);
+press("stall", stall);
 press("more", openMore);
 press("fewer", closeExtras);
 $("hold").addEventListener("click", hold);

@@ -15,6 +15,7 @@ const signal = {          // the state of the main stream
   replay: null,           // the replay that is under way
   past: 0,                // the sequence up to which events come that are older than this page
   cut: 0,                 // ms until the browser comes back, after it was cut as asked
+  restart: false,         // the server ends all streams because this page asked for it
   connections: 0, lost: 0, replayed: 0,
   delays: [], arrivals: [],
 };
@@ -67,7 +68,7 @@ function onPosition(event) {
   // The first stream begins with the events of the last minute: the chart is full at once.
   signal.past = resumed ? 0 : after + (missed ?? 0);
   signal.replay = resumed && missed ? { after, until: after + missed, got: 0, lost: 0, from } : null;
-  if (resumed && !missed) say(`Resumed after event ${whole.format(after)}: nothing was missed, 0 lost.`);
+  if (resumed && !missed) say(`${welcome()}Resumed after event ${whole.format(after)}: nothing was missed, 0 lost.`);
   if (!resumed) say("Live. Cut the connection and watch the signal close the hole.");
   arrive();
 }
@@ -78,6 +79,7 @@ function onGap(event) {
   const { epoch, sequence } = placeOf(event.lastEventId);
   const lost = signal.last?.epoch === epoch ? Math.max(0, sequence - signal.last.sequence) : 0;
   signal.last = signal.replay = null;
+  signal.restart = false;
   signal.lost += lost;
   say({
     reset: "The server was restarted. Its new log knows nothing of the old run, so it says so instead of replaying the wrong events.",
@@ -123,10 +125,16 @@ function onSignal(event) {
 
 function finishReplay(replay, t) {
   signal.bands.push({ from: replay.from, to: t, count: replay.got });
-  say(`Resumed after event ${whole.format(replay.after)}: ${count(replay.got, "missed event")} replayed, ${whole.format(replay.lost)} lost.`);
+  say(`${welcome()}Resumed after event ${whole.format(replay.after)}: ${count(replay.got, "missed event")} replayed, ${whole.format(replay.lost)} lost.`);
   $("replayed").classList.add("fresh");
   setTimeout(() => $("replayed").classList.remove("fresh"), 1600);
   signal.replay = null;
+}
+
+function welcome() {
+  const { restart } = signal;
+  signal.restart = false;
+  return restart ? "The server is back. " : "";
 }
 
 function received() { signal.arrivals.push(performance.now()); }
@@ -169,16 +177,20 @@ function explainExtras() {
 function showStreams() {
   const streams = [["chart", signal.state === "live"]];
   if (wire.controller) streams.push(["wire", wire.open]);
+  if (asked.stall) streams.push(["stalled", false]);
   extras.forEach((extra, i) => streams.push([`+${i + 1}`, extra.readyState === EventSource.OPEN]));
   $("streams").replaceChildren(...streams.map(([name, open]) => {
     const item = document.createElement("li");
     item.dataset.state = open ? "open" : "waiting";
     item.textContent = name;
-    item.title = open ? "open" : "waiting";
+    item.title = open ? "open" : name === "stalled" ? "does not read" : "waiting";
     return item;
   }));
   const stuck = extras.length > 4 && limited();
-  allow("cut", signal.state === "live" && !stuck);
+  const ready = signal.state === "live" && !stuck;
+  allow("cut", ready);
+  allow("restart", ready && !asked.restart);
+  allow("stall", ready && !asked.stall);
   allow("more", extras.length < 8);
   allow("fewer", extras.length > 0);
 }
@@ -188,23 +200,4 @@ function allow(id, allowed) { $(id).setAttribute("aria-disabled", String(!allowe
 
 function press(id, action) {
   $(id).addEventListener("click", () => $(id).getAttribute("aria-disabled") === "true" || action());
-}
-
-function farewell() {
-  const after = signal.last ? `after event ${whole.format(signal.last.sequence)}` : "before the first event";
-  return signal.cut ? `Cut ${after}. The browser waits ${signal.cut / 1000} s, then asks for the next events.`
-    : `The connection ended ${after}. The browser keeps trying.`;
-}
-
-async function cut() {
-  allow("cut", false);
-  signal.cut = 1500;
-  try {
-    const answer = await fetch(`cut?page=${page}`, { method: "POST", signal: AbortSignal.timeout(4000) });
-    signal.cut = (await answer.json()).retry;
-  } catch {
-    signal.cut = 0;
-    say("The request found no free connection to the server, or no server.");
-    showStreams();
-  }
 }

@@ -85,7 +85,9 @@ function showFrame(item) {
 function flushFrames() {
   const list = $("frames");
   const reading = list.matches(":hover, :focus");
+  $("wire").dataset.cut = signal.state === "away";
   setText("wire-note", !wire.controller ? "stepped aside for the others"
+    : !wire.open && signal.state === "away" ? "cut: the next request is on its way"
     : reading || view.held !== null ? "held while you read" : "a second stream, shown as it arrives");
   if (reading || view.held !== null || !wire.waiting.length) return;
   list.append(...wire.waiting.splice(0));
