@@ -275,7 +275,7 @@ async def test_a_backend_runs_again_after_it_was_ended(url: str, name: str) -> N
 async def test_an_engine_that_takes_no_writes_is_an_error(
     engine: Engine, name: str, option: str, value: str
 ) -> None:
-    async with running(engine.url, name, publish_timeout=0.5) as backend:
+    async with running(engine.url, name, publish_timeout=3.0) as backend:
         await publish_all(backend, range(3))
         await within_thread(engine.ask, "CONFIG", "SET", option, value)
         with pytest.raises(PublishError, match="OOM|NOREPLICAS"):
