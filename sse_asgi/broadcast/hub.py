@@ -105,10 +105,9 @@ class Hub:
         :raises TopicExists: ``first``, and the topic was begun with ``first`` or has ended
         :raises PublishError: the log did not confirm, so that the outcome is not known
         """
-        publication = self._publication(topic, event, token, first, last)
         if self._ready is not None:
-            position = publication.append_with(self._ready.publish_nowait)()
-            return self._reader.count_publication(position)
+            return self.publish_sync(topic, event, token=token, first=first, last=last)
+        publication = self._publication(topic, event, token, first, last)
         with confirmation(publication):
             publish = publication.append_with(self.backend.publish)
             return self._reader.count_publication(await self._service.call(publish, _CALL_TIMEOUT))
