@@ -28,6 +28,7 @@ class ScriptedLog:
         self._bursts = list(bursts)
         self.tip = self.read = TIP
         self.questions: list[float] = []
+        self.publications = 0
         self.goes_on = False
         """With each answer a further entry comes."""
 
@@ -94,10 +95,16 @@ async def test_bursts_that_are_over_are_not_asked_for_again(
     assert log.questions == [2.0, 2.0, 2.0, 0, 2.0, 2.0]
 
 
+async def test_a_burst_of_this_process_is_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ScriptedLog(10)
+    log.publications = 10
+    assert await appended(log, monkeypatch, 1) == [10]
+
+
 async def test_entries_do_not_wait_for_a_burst_without_an_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    log = ScriptedLog(3)
-    log.goes_on = True
-    steps = await appended(log, monkeypatch, 3)
-    assert steps[2] == 5
+    log = ScriptedLog()
+    log.publications, log.goes_on = 2, True
+    assert await appended(log, monkeypatch, 1) == [5]
+    assert log.questions == [2.0, 0, 0, 0, 0]

@@ -59,13 +59,14 @@ class Follower:
         """Return the entries that come within some seconds; None if none came.
 
         XREAD that waits answers with the first entry of a burst alone. Subscribers would get that
-        entry in one message and the others in another, at twice the cost. So in times of bursts the
-        log is read again at once, until the burst is over.
+        entry in one message and the others in another, at twice the cost. So in times of bursts,
+        and while this process publishes several entries, the log is read again at once, until the
+        burst is over.
         """
         records = await self._log.tail(connection, self._history.tip, seconds)
         if not records or not seconds:
             return records
-        if not self._in_bursts:
+        if not self._in_bursts and self._log.publications < 2:
             self._in_bursts = len(records) > 1
             return records
         self._in_bursts = False
