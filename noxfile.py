@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lowest", "parts", "types", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "types", "lint", "package"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
@@ -84,6 +84,13 @@ def _pytest(session: nox.Session, marked: str, extras: str) -> None:
     # By files, so that the tests which share a server or a browser find it running.
     options = ("--numprocesses=2", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try hostile input for a minute; for an hour: -- --seconds 3600."""
+    session.install("-e", ".[unit]")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session
