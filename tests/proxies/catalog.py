@@ -10,7 +10,7 @@ from tests.web.proxies import NGINX_PATHS
 
 from .proxy import Flow, Proxy
 
-__all__ = ["APACHE", "ENVOY", "LIGHTTPD", "PROXIES", "VARNISH"]
+__all__ = ["APACHE", "ENVOY", "HAPROXY", "PROXIES", "VARNISH"]
 
 _USER: Final = "user root; " if os.geteuid() == 0 else ""
 _PORT: Final = "127.0.0.1:{port}"

@@ -1,6 +1,7 @@
 """Each proxy as a newcomer configures it: the least that passes requests on, all else by default.
 
-The facts of each proxy stand in :mod:`.catalog`, and in the guide of the proxies.
+The facts of each proxy stand in :mod:`.catalog`, and in the guide of the proxies. A proxy that holds
+events back has the deployment's file where a test wants events.
 """
 
 from __future__ import annotations
@@ -69,10 +70,10 @@ def test_a_disconnect_is_told_within_the_pings_of_the_guide(server: Server, fron
 def test_events_pass_over_http2(
     server: Server, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    front = front_of(proxy, server.process.port, tmp_path_factory, *(proxy.http2 or ()))
-    flow = Flow.HELD if proxy.flow is Flow.HELD else Flow.LIVE
+    edits, is_held = proxy.http2 or (), proxy.flow is Flow.HELD
+    front = front_of(proxy, server.process.port, tmp_path_factory, *edits, deployed=is_held)
     with front.running():
-        assert flow_of(server, front.port, "/stream", patience(flow), http2=True) is flow
+        assert flow_of(server, front.port, "/stream", http2=True) is Flow.LIVE
 
 
 @pytest.mark.parametrize("proxy", proxies_with("compressing"))
