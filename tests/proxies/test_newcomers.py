@@ -1,7 +1,7 @@
 """Each proxy as a newcomer configures it: the least that passes requests on, all else by default.
 
-The facts of each proxy stand in :mod:`.catalog`, and in the guide of the proxies. A proxy that holds
-events back has the deployment's file where a test wants events.
+The facts of each proxy stand in :mod:`.catalog`, and in the guide of the proxies. A proxy that
+holds events back has the file of the deployment where a test wants events.
 """
 
 from __future__ import annotations
