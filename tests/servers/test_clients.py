@@ -58,7 +58,7 @@ def has_backpressure(configuration: Configuration) -> bool:
 
 
 def swallows(configuration: Configuration) -> bool:
-    """Tell whether ``send`` takes everything for a stream whose window is full: see the canaries."""
+    """Tell whether ``send`` takes all for a stream whose window is full: see the canaries."""
     over_http2 = configuration.protocol is Protocol.HTTP2
     return over_http2 and configuration.server in ("hypercorn", "uvicorn")
 
