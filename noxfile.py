@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lowest", "parts", "types", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "types", "lint", "package"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
@@ -38,7 +38,7 @@ _WITH_PEERS = (
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
-    _pytest(session, "not parts")
+    _pytest(session, "not parts", "demo,test")
 
 
 @nox.session(python="3.11")
@@ -76,14 +76,21 @@ def _check_floors(session: nox.Session) -> None:
 @nox.session
 def parts(session: nox.Session) -> None:
     """Run the tests of browsers, proxies and engines: once, whatever the Python version."""
-    _pytest(session, "parts")
+    _pytest(session, "parts", "demo,test,parts")
 
 
-def _pytest(session: nox.Session, marked: str) -> None:
-    session.install("-e", ".[demo,test]")
+def _pytest(session: nox.Session, marked: str, extras: str) -> None:
+    session.install("-e", f".[{extras}]")
     # By files, so that the tests which share a server or a browser find it running.
     options = ("--numprocesses=2", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try hostile input for a minute; for an hour: -- --seconds 3600."""
+    session.install("-e", ".[unit]")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session
