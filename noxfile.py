@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lowest", "parts", "types", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "types", "lint", "package"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
@@ -22,7 +22,7 @@ nox.options.error_on_missing_interpreters = _REQUIRE_ALL
 if _REQUIRE_ALL:
     nox.options.sessions.append("newest")
 
-# Two for each core of a small machine: the tests wait for timers and servers more than they compute.
+# Two for each core of a small machine: tests wait for timers and servers more than they compute.
 _WORKERS = 4
 _UNIT_TESTS = (
     *(f"tests/{room}" for room in ("adapters", "asgi", "behaviour", "broadcast", "runtime")),
@@ -44,7 +44,7 @@ _WITH_PEERS = (
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
-    _pytest(session, "not parts", workers=_WORKERS)
+    _pytest(session, "not parts", "demo,test", workers=_WORKERS)
 
 
 @nox.session(python="3.11")
@@ -93,14 +93,21 @@ def newest(session: nox.Session) -> None:
 @nox.session
 def parts(session: nox.Session) -> None:
     """Run the tests of browsers, proxies and engines: once, whatever the Python version."""
-    _pytest(session, "parts", workers=2)
+    _pytest(session, "parts", "demo,test,parts", workers=2)
 
 
-def _pytest(session: nox.Session, marked: str, workers: int) -> None:
-    session.install("-e", ".[demo,test]")
+def _pytest(session: nox.Session, marked: str, extras: str, *, workers: int) -> None:
+    session.install("-e", f".[{extras}]")
     # By files, so that the tests which share a server or a browser find it running.
     options = (f"--numprocesses={workers}", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try hostile input for a minute; for an hour: -- --seconds 3600."""
+    session.install("-e", ".[unit]")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final, Self, TypeAlias, TypedDict
 
 from .. import checks
@@ -216,11 +217,16 @@ class StreamOptions:
         New options with all their checks would cost more than the rest of a framework's response.
         """
         options: StreamOptions = object.__new__(StreamOptions)
-        for name in StreamOptions.__slots__:
-            object.__setattr__(options, name, getattr(self, name))
+        for store, value in zip(_STORES, _values(self), strict=True):
+            store(options, value)
         for name, value in fields.items():
             object.__setattr__(options, name, value)
         return options
+
+
+# The function that stores each field's value, found once, and one that reads them all.
+_STORES: Final = tuple(vars(StreamOptions)[name].__set__ for name in StreamOptions.__slots__)
+_values: Final = attrgetter(*StreamOptions.__slots__)
 
 
 def check_names(owner: str, options: Iterable[str], own: tuple[str, ...] = ()) -> None:

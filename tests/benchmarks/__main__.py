@@ -13,10 +13,11 @@ from .bench import LOOPS, Bench
 from .broadcasters import PROGRAMS
 from .measure import Effort
 from .peers import PEERS, versions
-from .sections import SECTIONS, headings, load_rows
+from .sections import LONG, SECTIONS, headings, load_rows
 from .table import Table
 
 ALL = (*PEERS, *PROGRAMS)
+KNOWN = (*SECTIONS, *LONG)
 
 LEGEND = """\
 Under each figure is its cost against the limit: the median of the ratios within each round, and
@@ -28,21 +29,22 @@ the limit against itself: the noise.
 def parse(arguments: Sequence[str] | None = None) -> tuple[tuple[str, ...], Bench]:
     """Return the sections to run, and how."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(KNOWN)}")
     parser.add_argument("--peers", nargs="+", choices=ALL, default=ALL, help="columns")
     parser.add_argument("--loop", choices=LOOPS, default="uvloop")
     parser.add_argument("--rounds", type=int, help="samples of each column")
-    parser.add_argument("--clients", type=int, nargs="+", help="of the fanout section")
+    parser.add_argument("--clients", type=int, nargs="+", help="of fanout and scale")
     parser.add_argument("--quick", action="store_true", help="a smoke run; its figures mean little")
     options = parser.parse_args(arguments)
-    unknown = set(options.sections) - set(SECTIONS)
+    unknown = set(options.sections) - set(KNOWN)
     if unknown:
         parser.error(f"no section is named {', '.join(sorted(unknown))}")
     effort = Effort.quick() if options.quick else Effort()
     if options.rounds is not None:
         effort = replace(effort, rounds=options.rounds)
     if options.clients is not None:
-        effort = replace(effort, audiences=tuple(options.clients))
+        clients = tuple(options.clients)
+        effort = replace(effort, audiences=clients, scales=clients)
     bench = Bench(tuple(options.peers), options.loop, effort)
     return tuple(options.sections) or SECTIONS, bench
 

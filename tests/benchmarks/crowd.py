@@ -56,6 +56,11 @@ class Client(Exchange):
             scope["headers"].append((b"accept-encoding", self._accepted))
         await self._app(scope, self.receive, self.send)
 
+    def leave(self) -> None:
+        """Be there no more."""
+        self.disconnected = True
+        self._wake.set()
+
     async def send(self, message: dict[str, Any]) -> None:
         """Count the message."""
         await super().send(message)

@@ -57,6 +57,10 @@ class Effort:
     :param crowds: numbers of clients that have topics of their own
     :param topics: numbers of topics of one subscription, beside one of a single topic
     :param entries: lengths of backlogs; the first is the one that the others are held against
+    :param scales: numbers of clients of one worker that are counted by readers
+    :param fleet: clients of several workers together
+    :param patience: seconds for which events are published to so many clients
+    :param watch: seconds for which clients are watched that get nothing but pings
     """
 
     rounds: int = 15
@@ -69,6 +73,10 @@ class Effort:
     crowds: tuple[int, ...] = (1_000, 10_000)
     topics: tuple[int, ...] = (10, 100, 1_000)
     entries: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    scales: tuple[int, ...] = (10_000, 19_000)
+    fleet: int = 50_000
+    patience: float = 10.0
+    watch: float = 15.0
 
     @classmethod
     def quick(cls) -> Effort:
@@ -84,6 +92,10 @@ class Effort:
             crowds=(50, 200),
             topics=(10,),
             entries=(1_000, 5_000),
+            scales=(20, 200),
+            fleet=300,
+            patience=0.2,
+            watch=1.0,
         )
 
 

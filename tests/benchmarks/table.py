@@ -22,7 +22,8 @@ class Table:
     def __init__(self, title: str, headings: Mapping[str, str]) -> None:
         self._title = title
         self._headings = headings
-        self._columns = [LIMIT, AGAIN, *(key for key in headings if key not in (LIMIT, AGAIN))]
+        first = [key for key in (LIMIT, AGAIN) if key in headings]
+        self._columns = first + [key for key in headings if key not in first]
 
     def head(self) -> str:
         """Return the line above the rows."""

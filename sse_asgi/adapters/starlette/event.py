@@ -104,6 +104,9 @@ def ensure_bytes(data: Any, sep: str | None) -> bytes:
     :param data: the item
     :param sep: what ends each line, but for an event that has its own; None: CRLF
     """
+    sep = DEFAULT_SEPARATOR if sep is None else sep
+    if type(data) is str and "\n" not in data and "\r" not in data:
+        return f"data: {data}{sep}{sep}".encode()
     if isinstance(data, (bytes, memoryview)):
         return bytes(data)
     if isinstance(data, ServerSentEvent):
@@ -112,7 +115,6 @@ def ensure_bytes(data: Any, sep: str | None) -> bytes:
         return ServerSentEvent(**{**data, "sep": sep}).encode()
     if isinstance(data, wire.ServerSentEvent):
         return wire.Encoder(separator=sep or DEFAULT_SEPARATOR).encode(data)
-    sep = DEFAULT_SEPARATOR if sep is None else sep
     fields = event_fields(data)
     if fields is not None:
         if "json" in fields:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, TypeAlias
 
 import anyio
 from starlette.background import BackgroundTask
@@ -53,6 +54,10 @@ ContentStream: TypeAlias = AsyncContentStream | SyncContentStream
 
 FOR_EVER = 1e9
 """Seconds that stand for no limit: thirty years."""
+
+_HEADERS: Final = MappingProxyType(
+    {"cache-control": "no-store, no-transform", "x-accel-buffering": "no", "incremental": "?1"}
+)
 
 
 class SendTimeoutError(SendTimeout):
@@ -128,19 +133,15 @@ class EventSourceResponse(Response):
         self.send_timeout = send_timeout
         self.client_close_handler_callable = client_close_handler_callable
         self._shutdown_event = shutdown_event
-        self._shutdown_grace_period = _seconds("shutdown_grace_period", shutdown_grace_period)
+        self._shutdown_grace_period = checks.seconds("shutdown_grace_period", shutdown_grace_period)
         self._cleanup_timeout = FOR_EVER
         if cleanup_timeout is not None:
-            self._cleanup_timeout = _seconds("cleanup_timeout", cleanup_timeout)
+            self._cleanup_timeout = checks.seconds("cleanup_timeout", cleanup_timeout)
         self._active = True
         self._control: StreamControl | None = None
         self._lock: anyio.Lock | None = None
         self._sending: anyio.CancelScope | None = None
-        fields = MutableHeaders(headers)
-        fields.setdefault("cache-control", "no-store, no-transform")
-        fields.setdefault("x-accel-buffering", "no")
-        fields.setdefault("incremental", "?1")
-        self.init_headers(fields)
+        self.init_headers(_HEADERS if headers is None else _with_defaults(headers))
 
     @property
     def ping_interval(self) -> float:
@@ -149,7 +150,7 @@ class EventSourceResponse(Response):
 
     @ping_interval.setter
     def ping_interval(self, value: float) -> None:
-        self._ping_interval = _seconds("ping interval", value)
+        self._ping_interval = checks.seconds("ping interval", value)
 
     @property
     def send_timeout(self) -> float | None:
@@ -158,7 +159,7 @@ class EventSourceResponse(Response):
 
     @send_timeout.setter
     def send_timeout(self, value: float | None) -> None:
-        self._send_timeout = None if value is None else _seconds("send_timeout", value)
+        self._send_timeout = None if value is None else checks.seconds("send_timeout", value)
 
     @property
     def active(self) -> bool:
@@ -281,8 +282,11 @@ class EventSourceResponse(Response):
         return self._lock
 
 
-def _seconds(name: str, value: object) -> float:
-    return checks.seconds(name, value)
+def _with_defaults(headers: Mapping[str, str]) -> Mapping[str, str]:
+    fields = MutableHeaders(headers)
+    for name, value in _HEADERS.items():
+        fields.setdefault(name, value)
+    return fields
 
 
 def _only(error: BaseException) -> BaseException:

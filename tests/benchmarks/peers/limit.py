@@ -63,6 +63,7 @@ PEER = Peer(
         "small": _text,
         "1 KiB": _text,
         "fields": _fields,
+        "the same as an object": _fields,
         "multi-line": _lines,
         "json": _json,
     },

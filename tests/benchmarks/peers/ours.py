@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from sse_asgi import Connection, EventSourceApp, EventStream
-from sse_asgi.wire import Encoder
+from sse_asgi.wire import Encoder, ServerSentEvent
 from tests.benchmarks.peer import ASGIApp, Encoders, Peer, Plan, hold
 
 __all__ = ["PEER", "content"]
@@ -17,10 +17,20 @@ def _encoders() -> Encoders:
     def fields(data: str, event: str, id: str) -> bytes:
         return encode({"data": data, "event": event, "id": id})
 
+    def fields_of_object(data: str, event: str, id: str) -> bytes:
+        return encode(ServerSentEvent(data, event=event, id=id))
+
     def json(value: object) -> bytes:
         return encode({"data": value})
 
-    return {"small": encode, "1 KiB": encode, "fields": fields, "multi-line": encode, "json": json}
+    return {
+        "small": encode,
+        "1 KiB": encode,
+        "fields": fields,
+        "the same as an object": fields_of_object,
+        "multi-line": encode,
+        "json": json,
+    }
 
 
 def content(plan: Plan) -> Callable[[], AsyncIterator[str]] | Callable[[], Iterator[str]]:

@@ -70,6 +70,7 @@ PEER = Peer(
         "small": _text,
         "1 KiB": _text,
         "fields": _fields,
+        "the same as an object": _fields,
         "multi-line": _text,
         "json": _json,
     },

@@ -1,6 +1,7 @@
 """adapters: what a response of an adapter adds to its framework, with one app for everybody.
 
-The limit here is the framework itself, sending the same bytes with its own streaming response.
+The limit here is the framework itself, sending the same bytes with its own streaming response. The
+drop-in is measured without its framework, too: there the limit is a bare ASGI app.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ EVENT = Quantity("each further event", "µs", scale=1e6)
 
 
 async def rows(bench: Bench) -> AsyncIterator[Row]:
-    """Yield the cost of a connection and of an event, in Starlette and in FastAPI."""
+    """Yield the cost of a connection and of an event: in frameworks, and of the drop-in alone."""
     many = Plan(1 + bench.effort.further)
-    for framework, apps in (("Starlette", STARLETTE), ("FastAPI", FASTAPI)):
+    for framework, apps in (("Starlette", STARLETTE), ("FastAPI", FASTAPI), ("drop-in", ALONE)):
         for quantity, plan in ((CONNECTION, Plan()), (EVENT, many)):
             columns = {
                 name: await repeated(_timer(apps[name], plan, bench.backend), bench.effort.batch)
@@ -124,6 +125,16 @@ def _with_dependency(plan: Plan) -> ASGIApp:
     return app
 
 
+def _alone(respond: Respond) -> Callable[[Plan], ASGIApp]:
+    def make(plan: Plan) -> ASGIApp:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await respond(plan)(scope, receive, send)
+
+        return app
+
+    return make
+
+
 STARLETTE: Apps = {
     LIMIT: _in_starlette(_framework),
     AGAIN: _in_starlette(_framework),
@@ -138,4 +149,10 @@ FASTAPI: Apps = {
     "ours_in_starlette": _in_fastapi(_drop_in),
     "sse_starlette": _in_fastapi(_theirs),
     "fastapi": load_peer("fastapi").app,
+}
+ALONE: Apps = {
+    LIMIT: load_peer(LIMIT).app,
+    AGAIN: load_peer(LIMIT).app,
+    OURS: _alone(_drop_in),
+    "sse_starlette": _alone(_theirs),
 }

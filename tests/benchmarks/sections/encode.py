@@ -12,9 +12,11 @@ from tests.benchmarks.measure import Quantity, Row, Timer, clock, compare, repea
 __all__ = ["rows"]
 
 SMALL = "01234567890123456789"
+OBJECT = "the same as an object"
 ROWS: tuple[tuple[str, float | None, Sequence[object]], ...] = (
     ("small", 2.5, (SMALL,)),
     ("fields", None, (SMALL, "price", "1728000000-42")),
+    (OBJECT, 6, (SMALL, "price", "1728000000-42")),
     ("1 KiB", None, ("x" * 1024,)),
     ("multi-line", None, ("\n".join(["a line of the text"] * 16),)),
     ("json", None, ({"symbol": "EURUSD", "bid": 1.0823, "ask": 1.0825, "sizes": [100, 250]},)),
