@@ -13,7 +13,7 @@ from .bench import LOOPS, Bench
 from .broadcasters import PROGRAMS
 from .measure import Effort
 from .peers import PEERS, versions
-from .sections import LONG, SECTIONS, headings, load_rows
+from .sections import LONG, SECTIONS, headings, load_lines, load_rows
 from .table import Table
 
 ALL = (*PEERS, *PROGRAMS)
@@ -53,6 +53,11 @@ async def run(sections: Sequence[str], bench: Bench) -> None:
     """Measure and print the sections, one after the other."""
     print(f"Python {platform.python_version()}, {bench.loop}; {versions()}\n{LEGEND}")
     for section in sections:
+        lines = load_lines(section)
+        if lines is not None:
+            for line in lines(bench):
+                print(line, flush=True)
+            continue
         table = Table(section, headings(section, bench))
         print(table.head())
         async for row in load_rows(section)(bench):

@@ -18,7 +18,7 @@ from .measure import AGAIN, Effort, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
-from .sections import load_rows
+from .sections import load_lines, load_rows
 from .sections.scale import ADVISED
 
 TINY = Effort(
@@ -55,6 +55,14 @@ def assert_figures(rows: list[Row], columns: set[str]) -> None:
         expected = windows if "window" in row.quantity.label else columns
         assert set(row.figures) == expected, row.quantity.label
         assert all(isfinite(figure.value) for figure in row.figures.values()), row
+
+
+@pytest.mark.needs("matplotlib")
+def test_the_fleet_is_simulated() -> None:
+    lines = load_lines("fleet")
+    assert lines is not None
+    assert any("all at once" in line for line in lines(Bench((), "asyncio", Effort.quick())))
+    assert load_lines("encode") is None
 
 
 needs_peers = pytest.mark.needs("uvloop", "fastapi.sse", "litestar", "sse_starlette", "starlette")
