@@ -57,11 +57,13 @@ def assert_figures(rows: list[Row], columns: set[str]) -> None:
         assert all(isfinite(figure.value) for figure in row.figures.values()), row
 
 
-@pytest.mark.needs("matplotlib")
+@pytest.mark.needs("uvicorn")
 def test_the_fleet_is_simulated() -> None:
     lines = load_lines("fleet")
     assert lines is not None
-    assert any("all at once" in line for line in lines(Bench((), "asyncio", Effort.quick())))
+    found = list(lines(Bench((), "asyncio", Effort.quick())))
+    assert any("all at once" in line for line in found)
+    assert any("50 clients took" in line for line in found)
     assert load_lines("encode") is None
 
 

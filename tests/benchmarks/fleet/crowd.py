@@ -39,12 +39,14 @@ class Seen:
 
     :param ended_at: when the first stream ended
     :param restart: seconds from then to the first answer of the new server
+    :param retries: the reconnection times that the clients were told, in seconds
     :param outages: seconds without a stream, of each client
     :param tries: connections that were tried
     """
 
     ended_at: float = math.inf
     restart: float = 0.0
+    retries: list[float] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
     tries: int = 0
 
@@ -99,6 +101,7 @@ async def _follow(port: int, seen: Seen, opened: anyio.Semaphore) -> None:
                 seen.ended_at = min(seen.ended_at, left)
         if turn == 0:
             retry = retry if decoder.retry is None else decoder.retry / 1000
+            seen.retries.append(retry)
             await anyio.sleep(retry)
 
 
