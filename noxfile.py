@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -91,6 +92,15 @@ def fuzz(session: nox.Session) -> None:
     """Try hostile input for a minute; for an hour: -- --seconds 3600."""
     session.install("-e", ".[unit]")
     session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Soak all servers for two minutes, on Linux; for half an hour: -- --minutes 30."""
+    if sys.platform != "linux":
+        session.skip("the servers look at themselves in /proc")
+    session.install("-e", ".[unit]", "hypercorn[trio]>=0.17", "granian>=2.0")
+    session.run("python", "-m", "tests.soak", *session.posargs)
 
 
 @nox.session

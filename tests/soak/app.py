@@ -29,7 +29,7 @@ REDIS: Final = os.environ.get("SOAK_REDIS_URL", "")
 NAME: Final = os.environ.get("SOAK_NAME", "soak")
 KEPT_OF_RUNS: Final = 1024
 STEPS_OF_RUN: Final = 12
-PAUSE_OF_RUN: Final = 0.5
+PAUSE_OF_RUN: Final = 0.25
 FILL: Final = 64
 """Publications at a time while the log's memory of runs is filled."""
 
@@ -84,11 +84,19 @@ def follow_run(connection: Connection) -> Any:
     return runs.follow(name, last_event_id=connection.last_event_id)
 
 
+producing: Final[set[object]] = set()
+"""Stands for the runs that go on."""
+
+
 async def steps() -> AsyncIterator[str]:
     """Produce the events of a run."""
-    for number in range(STEPS_OF_RUN):
-        yield str(number)
-        await anyio.sleep(PAUSE_OF_RUN)
+    producing.add(run := object())
+    try:
+        for number in range(STEPS_OF_RUN):
+            yield str(number)
+            await anyio.sleep(PAUSE_OF_RUN)
+    finally:
+        producing.discard(run)
 
 
 STREAMS: Final = {
@@ -131,7 +139,9 @@ async def answer(scope: Any) -> str:
     path, method = scope["path"], scope["method"]
     if path == "/measure":
         return answer_sample(
-            streams=sum(stream.open for stream in STREAMS.values()), events=numbers.published
+            streams=sum(stream.open for stream in STREAMS.values()),
+            runs=len(producing),
+            events=numbers.published,
         )
     if path == "/stop":
         return str(await numbers.stop())

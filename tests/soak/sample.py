@@ -21,10 +21,12 @@ class Sample:
     """One look at a server.
 
     :param streams: open streams, as the application counts them
+    :param runs: producers of runs that work
     :param events: numbers that it has published so far
     """
 
     streams: int
+    runs: int
     events: int
     rss: int
     pss: int
@@ -40,18 +42,19 @@ class Sample:
 
 
 METRICS: Final = tuple(
-    field.name for field in fields(Sample) if field.name not in ("streams", "events")
+    field.name for field in fields(Sample) if field.name not in ("streams", "runs", "events")
 )
 """The names of all that must stay flat."""
 
 
-def take_sample(*, streams: int, events: int) -> Sample:
+def take_sample(*, streams: int, runs: int = 0, events: int) -> Sample:
     """Collect the garbage, and look at this process."""
     gc.collect()
     rollup = (PROCESS / "smaps_rollup").read_text("ascii")
     kilobytes = dict(re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE))
     return Sample(
         streams=streams,
+        runs=runs,
         events=events,
         rss=int(kilobytes["Rss"]) * 1024,
         pss=int(kilobytes["Pss"]) * 1024,
@@ -62,6 +65,6 @@ def take_sample(*, streams: int, events: int) -> Sample:
     )
 
 
-def answer_sample(*, streams: int, events: int) -> str:
+def answer_sample(*, streams: int, runs: int = 0, events: int) -> str:
     """Return a sample as JSON."""
-    return json.dumps(asdict(take_sample(streams=streams, events=events)))
+    return json.dumps(asdict(take_sample(streams=streams, runs=runs, events=events)))

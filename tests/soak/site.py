@@ -103,8 +103,8 @@ class Site:
         before: Sample | None = None
         while True:
             sample = Sample.parse(await ask(self.process.port, "/measure"))
-            has_settled = sample.streams == self.steady and is_like(sample, before)
-            if has_settled or time.monotonic() > deadline:
+            is_quiet = sample.streams == self.steady and not sample.runs
+            if (is_quiet and is_like(sample, before)) or time.monotonic() > deadline:
                 break
             before = sample
             await anyio.sleep(0.5)
