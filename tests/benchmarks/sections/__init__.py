@@ -29,7 +29,7 @@ SECTIONS = (
 )
 """Module names, in the order they are run."""
 
-LONG = ("scale", "workers")
+LONG = ("scale", "workers", "growth")
 """Module names of those that run only when they are asked for."""
 
 
