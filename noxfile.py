@@ -38,7 +38,7 @@ _WITH_PEERS = (
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
-    _pytest(session, "not parts")
+    _pytest(session, "not parts", "demo,test")
 
 
 @nox.session(python="3.11")
@@ -76,11 +76,11 @@ def _check_floors(session: nox.Session) -> None:
 @nox.session
 def parts(session: nox.Session) -> None:
     """Run the tests of browsers, proxies and engines: once, whatever the Python version."""
-    _pytest(session, "parts")
+    _pytest(session, "parts", "demo,test,parts")
 
 
-def _pytest(session: nox.Session, marked: str) -> None:
-    session.install("-e", ".[demo,test]")
+def _pytest(session: nox.Session, marked: str, extras: str) -> None:
+    session.install("-e", f".[{extras}]")
     # By files, so that the tests which share a server or a browser find it running.
     options = ("--numprocesses=2", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)

@@ -47,6 +47,7 @@ class WebApp(LiveApp):
         self._requests = defaultdict[str, list[dict[str, Any]]](list)
         self._streams |= {
             "/pinged": EventSourceApp(self.steered, ping=PING, start_timeout=0),
+            "/packed": EventSourceApp(self.steered, compression="auto", start_timeout=0),
             "/late": EventSourceApp(self.steered, retry=1234),
             "/clock": EventSourceApp(
                 self.clock, start_timeout=0, retry=200, ping=PING, ping_message=named_ping
