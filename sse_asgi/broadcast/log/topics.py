@@ -47,8 +47,10 @@ class Topic:
 
     @property
     def newest(self) -> int:
-        """The highest sequence that an entry of the topic may have."""
-        return int(self._entries[-1].sequence) if len(self) else self.trimmed
+        """The highest sequence that an entry of the topic may have; also without the lock."""
+        # One step, since another thread may trim the entry meanwhile.
+        entry = next(iter(self._entries[-1:]), None)
+        return self.trimmed if entry is None else int(entry.sequence)
 
     def append(self, entry: Entry) -> None:
         """Add the newest entry."""
