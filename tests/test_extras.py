@@ -19,7 +19,7 @@ import {module}
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 # The extras that bring tools for those who develop this library.
-TOOLS = frozenset({"unit", "test", "bench", "types", "lint", "package", "dev"})
+TOOLS = frozenset({"unit", "test", "parts", "bench", "types", "lint", "package", "dev"})
 
 
 class Part(NamedTuple):

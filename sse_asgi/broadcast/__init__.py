@@ -1,6 +1,7 @@
 """One event to many clients: topics, history, resume."""
 
 from .backends.memory import MemoryBackend
+from .decoded import decoded
 from .hub import Hub
 from .log.backend import Backend, Page, ReadyBackend
 from .log.entry import Entry, Position
@@ -26,4 +27,5 @@ __all__ = [
     "RunState",
     "Runs",
     "Subscription",
+    "decoded",
 ]

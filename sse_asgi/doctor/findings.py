@@ -151,7 +151,8 @@ def _incremental(seen: Observation) -> Iterator[Finding]:
     if value == "?1":
         yield _ok("incremental", "proxies are asked to pass each event on (Incremental: ?1)")
     else:
-        said = f"the header says '{value}'" if value else "the header is missing"
+        missing = "the header is missing (the application leaves it out, or a proxy removes it)"
+        said = f"the header says '{value}'" if value else missing
         text = f"{said}: a proxy that obeys RFC 10036 may hold events back"
         yield _note("incremental", text, "send 'Incremental: ?1', as this library does by itself")
 

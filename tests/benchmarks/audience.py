@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import select
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from .broadcaster import MARK
 from .client import open_stream, read_head
 from .process import Server
+from .resources import open_files
 
 __all__ = ["Audience", "Delivery", "audience"]
 
@@ -24,8 +24,6 @@ QUIET = 1.0
 
 TIMEOUT = 60.0
 """Seconds that anything may take."""
-
-OTHER_FILES = 100
 
 
 class Delivery(NamedTuple):
@@ -135,7 +133,7 @@ class Audience:
 def audience(server: Server, count: int) -> Iterator[Audience]:
     """Hold ``count`` clients in the block, all of whom follow what the server publishes."""
     with ExitStack() as stack:
-        stack.enter_context(_files(count + OTHER_FILES))
+        stack.enter_context(open_files(count))
         connections: list[socket.socket] = []
         while len(connections) < count:
             size = min(AT_ONCE, count - len(connections))
@@ -147,19 +145,3 @@ def audience(server: Server, count: int) -> Iterator[Audience]:
         stack.callback(held.close)
         held.gather()
         yield held
-
-
-@contextmanager
-def _files(count: int) -> Iterator[None]:
-    """Have as many open files as that in the block.
-
-    :raises OSError: the system does not allow it
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < count:
-        raise OSError(f"{count} open files are needed and {hard} allowed: ulimit -Hn")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

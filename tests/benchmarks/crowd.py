@@ -56,6 +56,11 @@ class Client(Exchange):
             scope["headers"].append((b"accept-encoding", self._accepted))
         await self._app(scope, self.receive, self.send)
 
+    def leave(self) -> None:
+        """Be there no more."""
+        self.disconnected = True
+        self._wake.set()
+
     async def send(self, message: dict[str, Any]) -> None:
         """Count the message."""
         await super().send(message)
@@ -93,6 +98,15 @@ class Crowd:
                     await checkpoint()
             whole += clock() - begin
         return publishing / times, whole / times / len(self.clients)
+
+    async def in_full(self, times: int, text: str) -> None:
+        """Publish to the common topic, each time as soon as all clients have the whole event."""
+        for _ in range(times):
+            expected = [client.received + len(text) for client in self.clients]
+            await self._hub.publish(COMMON, text)
+            for client, received in zip(self.clients, expected, strict=True):
+                while client.received < received:
+                    await checkpoint()
 
     async def to_one(self, times: int) -> float:
         """Publish to a topic that one client follows, so many times; return the seconds of each.

@@ -21,6 +21,7 @@ __all__ = [
     "AGAIN",
     "Effort",
     "Figure",
+    "Growth",
     "Quantity",
     "Row",
     "Sampler",
@@ -44,6 +45,31 @@ Sampler: TypeAlias = Callable[[], Awaitable[Sequence[float]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """How far a hub grows; the first size is the one that the others are held against.
+
+    :param topics: numbers of topics, each with a subscriber
+    :param followed: numbers of topics of one subscription
+    :param histories: numbers of entries that are kept
+    :param sizes: bytes of an event
+    :param publishers: numbers of those that publish at the same time
+    :param kept: entries that are kept where something else grows
+    """
+
+    topics: tuple[int, ...] = (1, 100, 10_000, 100_000)
+    followed: tuple[int, ...] = (1, 10, 100, 1_000)
+    histories: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    sizes: tuple[int, ...] = (10_000, 100, 1_000_000, 8_000_000)
+    publishers: tuple[int, ...] = (1, 4, 16, 64)
+    kept: int = 100_000
+
+    @classmethod
+    def quick(cls) -> Growth:
+        """Just enough to see that it runs."""
+        return cls((1, 50), (1, 10), (100, 1_000), (100, 100_000), (1, 4), kept=1_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How much time to spend.
 
@@ -57,6 +83,11 @@ class Effort:
     :param crowds: numbers of clients that have topics of their own
     :param topics: numbers of topics of one subscription, beside one of a single topic
     :param entries: lengths of backlogs; the first is the one that the others are held against
+    :param scales: numbers of clients of one worker that are counted by readers
+    :param fleet: clients of several workers together
+    :param patience: seconds for which events are published to so many clients
+    :param watch: seconds for which clients are watched that get nothing but pings
+    :param growth: how far a hub grows
     """
 
     rounds: int = 15
@@ -69,6 +100,11 @@ class Effort:
     crowds: tuple[int, ...] = (1_000, 10_000)
     topics: tuple[int, ...] = (10, 100, 1_000)
     entries: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    scales: tuple[int, ...] = (10_000, 19_000)
+    fleet: int = 50_000
+    patience: float = 10.0
+    watch: float = 15.0
+    growth: Growth = Growth()
 
     @classmethod
     def quick(cls) -> Effort:
@@ -84,6 +120,11 @@ class Effort:
             crowds=(50, 200),
             topics=(10,),
             entries=(1_000, 5_000),
+            scales=(20, 200),
+            fleet=300,
+            patience=0.2,
+            watch=1.0,
+            growth=Growth.quick(),
         )
 
 

@@ -27,7 +27,7 @@ def command(script: str, packages: Mapping[str, str]) -> list[str]:
     if node is None:
         raise LookupError("there is no 'node' on the path")
     installed = _install(packages) if packages else SCRIPTS
-    return [node, str(SCRIPTS / script), EVENT, f"{installed}/"]
+    return [node, "--expose-gc", str(SCRIPTS / script), EVENT, f"{installed}/"]
 
 
 def _install(packages: Mapping[str, str]) -> Path:

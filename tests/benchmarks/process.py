@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from signal import SIGCONT, SIGSTOP
 from time import monotonic, sleep
 
 from .bench import Bench
@@ -16,7 +17,17 @@ from .measure import AGAIN
 from .peer import Plan
 from .peers import LIMIT
 
-__all__ = ["Memory", "Server", "Work", "check_loop", "own_core", "run", "servers", "start"]
+__all__ = [
+    "Memory",
+    "Pauses",
+    "Server",
+    "Work",
+    "check_loop",
+    "own_core",
+    "run",
+    "servers",
+    "start",
+]
 
 SETTLE_TIMEOUT = 20.0
 """Seconds that a server has to notice that its clients have left."""
@@ -39,6 +50,15 @@ class Memory:
 
     rss: int
     objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """What the garbage collector took since it was asked last: seconds; and how many times."""
+
+    longest: float
+    whole: float
+    times: int
 
 
 class Server:
@@ -64,6 +84,10 @@ class Server:
         """Ask for the memory it holds, which takes it a while."""
         return Memory(**json.loads(self._ask("memory")))
 
+    def pauses(self) -> Pauses:
+        """Ask for the pauses of its garbage collector since the last time."""
+        return Pauses(**json.loads(self._ask("pauses")))
+
     def settled(self, tasks: int) -> Work:
         """Return its work as soon as no more than ``tasks`` tasks are left.
 
@@ -75,6 +99,15 @@ class Server:
                 raise TimeoutError(f"the server still runs {work.tasks} tasks, not {tasks}")
             sleep(0.005)
         return work
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stop the process in the block: it is to take nothing from the others."""
+        self._process.send_signal(SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(SIGCONT)
 
     def _ask(self, question: str) -> str:
         self._tell(question)

@@ -1,8 +1,9 @@
 """Serve one peer on uvicorn, in a process of its own: ``python -m tests.benchmarks.serve``.
 
 The port goes to standard output. Each line on standard input is then answered with one line of
-JSON, the work that the process has done, its processor seconds alone or the memory it holds;
-``publish 10`` publishes, without an answer. The end of standard input is its end.
+JSON: the work that the process has done, its processor seconds alone, the memory it holds or the
+pauses of its garbage collector. ``publish 10`` publishes, without an answer. The end of standard
+input is its end.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import uvicorn
 
 from .broadcaster import EVENT, Broadcast
 from .broadcasters import load as load_broadcaster
+from .broadcasters import through_redis
+from .collector import Pauses, follow_advice
 from .peer import ASGIApp, Plan
 from .peers import load
 
@@ -43,9 +46,6 @@ def memory() -> dict[str, float]:
     return {"rss": resident, "objects": len(gc.get_objects())}
 
 
-ANSWERS: dict[str, Callable[[], object]] = {"work": work, "memory": memory, "cpu": process_time}
-
-
 class Console:
     """Standard input, line by line.
 
@@ -53,6 +53,12 @@ class Console:
     """
 
     def __init__(self, broadcast: Broadcast, close: Callable[[], None]) -> None:
+        self._answers: dict[str, Callable[[], object]] = {
+            "work": work,
+            "memory": memory,
+            "cpu": process_time,
+            "pauses": Pauses().taken,
+        }
         self._publish = broadcast.publish
         self._close = close
         self._rest = b""
@@ -72,7 +78,7 @@ class Console:
                 self._tasks.add(task)
                 task.add_done_callback(self._published)
             else:
-                print(json.dumps(ANSWERS[question]()), flush=True)
+                print(json.dumps(self._answers[question]()), flush=True)
 
     def _published(self, task: asyncio.Future[None]) -> None:
         self._tasks.discard(task)
@@ -128,8 +134,14 @@ def main() -> None:
     parser.add_argument("--open-ended", action="store_true")
     parser.add_argument("--window", type=float)
     parser.add_argument("--broadcast", action="store_true")
+    parser.add_argument("--redis", help="the server that the hub shares with others")
+    parser.add_argument("--advised", action="store_true", help="have few pauses for garbage")
     options = parser.parse_args()
-    if options.broadcast:
+    if options.advised:
+        follow_advice()
+    if options.redis:
+        opening = through_redis(options.redis).open()
+    elif options.broadcast:
         opening = load_broadcaster(options.peer).open()
     else:
         plan = Plan(options.events, open_ended=options.open_ended, window=options.window)

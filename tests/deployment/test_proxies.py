@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.proxies.proxy import Proxy as OtherProxy
+from tests.proxies.setting import front_of, proxies_with
 from tests.servers.http1 import PROBE, Http1Connection
 from tests.servers.process import ServerProcess, free_port
 from tests.web.proxies import DEPLOYMENT, caddy, haproxy, nginx, nginx_command
@@ -61,7 +63,21 @@ def test_caddy_accepts_its_configuration() -> None:
 def test_ticks_pass_the_proxy_as_they_were_sent(
     app: ServerProcess, proxy: Proxy, tmp_path: Path
 ) -> None:
-    with proxy(app.port, tmp_path) as front, Http1Connection(front.port) as client:
+    with proxy(app.port, tmp_path) as front:
+        check_ticks(front.port)
+
+
+@pytest.mark.parametrize("proxy", proxies_with("deployed"))
+def test_ticks_pass_every_proxy_of_the_deployment(
+    app: ServerProcess, proxy: OtherProxy, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    front = front_of(proxy, app.port, tmp_path_factory, deployed=True)
+    with front.running():
+        check_ticks(front.port)
+
+
+def check_ticks(port: int) -> None:
+    with Http1Connection(port) as client:
         assert client.get("/ready").read_body() == b"ready\n"
         response = client.get("/events", headers=[("accept-encoding", "gzip")])
         assert response.header("content-encoding") is None

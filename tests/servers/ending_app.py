@@ -28,7 +28,7 @@ FLOOD = b"data: %b\n\n" % (b"x" * 65_536)
 async def plain(connection: Connection) -> AsyncIterator[str]:
     """Tell nothing more after the first event, and watch for nothing."""
     yield "hello"
-    await anyio.sleep_forever()
+    await anyio.Event().wait()
 
 
 async def watching(connection: Connection) -> AsyncIterator[str]:
@@ -54,7 +54,7 @@ async def flood(connection: Connection) -> AsyncIterator[bytes]:
 async def grouped(connection: Connection) -> AsyncIterator[bytes]:
     """Do the same with a task group open across the yields, as clients of an LLM's API do."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(anyio.sleep_forever)
+        tasks.start_soon(anyio.Event().wait)
         while True:
             yield FLOOD
 

@@ -55,11 +55,17 @@ def each_configuration(
         pytest.param(
             configuration,
             id=configuration.name,
-            marks=pytest.mark.needs(*configuration.needs),
+            marks=marks_of(configuration),
         )
         for configuration in CONFIGURATIONS
         if when(configuration)
     ]
+
+
+def marks_of(configuration: Configuration) -> list[pytest.MarkDecorator]:
+    """Return the markers of a test that runs the configuration."""
+    marks = [pytest.mark.needs(*configuration.needs)]
+    return [*marks, pytest.mark.parts] if configuration.runs_once else marks
 
 
 @contextmanager

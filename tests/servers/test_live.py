@@ -52,6 +52,15 @@ def next_data(response: Response) -> str:
     return event.data
 
 
+def logs_no_late_error(configuration: Configuration) -> bool:
+    """Tell whether the server is silent about an error that comes after the final body.
+
+    gunicorn's own worker takes it for the work of a client that has left.
+    """
+    is_own = configuration.server == "gunicorn" and "asgi" in configuration.name
+    return is_own and configuration.protocol is Protocol.HTTP1
+
+
 def test_head_and_first_body_arrive_before_any_event(server: Server, key: str) -> None:
     with server.connect() as connection:
         response = connection.get(f"/stream?key={key}")
@@ -149,7 +158,8 @@ def test_error_in_mid_stream_ends_the_body_and_is_logged(server: Server, key: st
         assert response.read_body() == b""
         assert response.is_complete
     server.ask("/control/closed", key=key)
-    server.process.wait_log(f"told to fail: {key}")
+    if not logs_no_late_error(server.configuration):
+        server.process.wait_log(f"told to fail: {key}")
 
 
 def test_server_works_on_after_errors(server: Server, key: str) -> None:

@@ -47,6 +47,7 @@ class WebApp(LiveApp):
         self._requests = defaultdict[str, list[dict[str, Any]]](list)
         self._streams |= {
             "/pinged": EventSourceApp(self.steered, ping=PING, start_timeout=0),
+            "/packed": EventSourceApp(self.steered, compression="auto", start_timeout=0),
             "/late": EventSourceApp(self.steered, retry=1234),
             "/clock": EventSourceApp(
                 self.clock, start_timeout=0, retry=200, ping=PING, ping_message=named_ping
@@ -74,7 +75,7 @@ class WebApp(LiveApp):
             "/control/drain": self._drain,
             "/control/answer": self._answer,
         }
-        self._script = ClientScript()
+        self._scripts = {"/sse.js": ClientScript(), "/tabs.js": ClientScript(shared=True)}
         self._hub = Hub()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -91,8 +92,8 @@ class WebApp(LiveApp):
             await respond(send, "text/plain", text.encode())
         elif path == "/":
             await respond(send, "text/html", b"<!doctype html><title>test</title>")
-        elif path == "/sse.js":
-            await self._script(scope, receive, send)
+        elif path in self._scripts:
+            await self._scripts[path](scope, receive, send)
         elif path == "/fickle" and key in self._answers:
             await self._refuse(key, query, send)
         elif path == "/torn":

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.demo.process import running
+from tests.proxies.catalog import HAPROXY
+from tests.proxies.setting import front_of
 from tests.servers.process import ROOT, ServerProcess
 
 from .conftest import Serve
@@ -73,6 +75,19 @@ def test_proxy_that_holds_back_is_found_out_and_the_header_named(
     with nginx(server.port, tmp_path) as proxy:
         status, found = examine(f"http://127.0.0.1:{proxy.port}/clock?pad=300", seconds=1)
         assert (status, found["delivery"]["level"]) == (0, "ok")
+
+
+@pytest.mark.needs("haproxy")
+def test_proxy_that_removes_the_header_against_buffering_is_a_note(
+    server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    removing = ("\nbackend back\n", "\nbackend back\n    http-response del-header incremental\n")
+    front = front_of(HAPROXY, server.port, tmp_path_factory, removing)
+    with front.running():
+        for port, level in ((server.port, "ok"), (front.port, "note")):
+            status, found = examine(f"http://127.0.0.1:{port}/clock", seconds=1)
+            assert (status, found["incremental"]["level"]) == (0, level)
+    assert "a proxy removes it" in found["incremental"]["text"]
 
 
 @pytest.mark.needs("nginx")

@@ -32,6 +32,8 @@ Close = Callable[[], object]
 _MOST_OBJECTS: Final = 256
 """Objects that are looked at before the search is given up."""
 
+_CORNS: Final = ("hypercorn.", "anycorn.")
+
 _STOP_AT: Final = frozenset({"asyncio", "trio", "anyio", "logging", "threading", "builtins"})
 """Packages whose objects lead everywhere, and to no server."""
 
@@ -47,7 +49,7 @@ def abort_connection(send: object, receive: object = None, scope: Any = None) ->
     """
     try:
         for candidate in _candidates(send, receive, scope):
-            close = _uvicorn(candidate) or _hypercorn(candidate)
+            close = _uvicorn(candidate) or _hypercorn(candidate) or _gunicorn(candidate)
             if close is not None:
                 close()
                 return True
@@ -139,16 +141,18 @@ def _uvicorn(candidate: Any) -> Close | None:
 
 
 def _hypercorn(candidate: Any) -> Close | None:
-    """Know hypercorn's HTTPStream, above an H11Protocol and a TCPServer.
+    """Know the HTTPStream of hypercorn and anycorn, above an H11Protocol and a TCPServer.
 
     The connection of its H2Protocol carries other streams, too, and is left alone.
     """
-    if not _is_of(candidate, "hypercorn.", "HTTPStream"):
+    if not _is_of(candidate, _CORNS, "HTTPStream"):
         return None
     protocol: Any = getattr(candidate.send, "__self__", None)
-    if not _is_of(protocol, "hypercorn.", "H11Protocol"):
+    if not _is_of(protocol, _CORNS, "H11Protocol"):
         return None
     server: Any = getattr(protocol.send, "__self__", None)
+    if _is_of(server, "anycorn.", "TCPServer"):
+        return partial(_shut_down, server.stream)
     if hasattr(server, "writer"):
         close: Close = server.writer.transport.abort
         return close
@@ -157,11 +161,33 @@ def _hypercorn(candidate: Any) -> Close | None:
     return None
 
 
-def _is_of(candidate: object, module: str, name: str) -> bool:
+def _gunicorn(candidate: Any) -> Close | None:
+    """Know the protocol of gunicorn's own ASGI worker, which holds the transport.
+
+    With HTTP/2 the transport carries other streams, too, and is left alone.
+    """
+    if not _is_of(candidate, "gunicorn.asgi.", "ASGIProtocol"):
+        return None
+    if getattr(candidate, "_h2_conn", None) is not None:
+        return None
+    close: Close | None = getattr(candidate.transport, "abort", None)
+    return close
+
+
+def _is_of(candidate: object, module: str | tuple[str, ...], name: str) -> bool:
     return any(
         kind.__name__ == name and kind.__module__.startswith(module)
         for kind in type(candidate).__mro__
     )
+
+
+def _shut_down(stream: Any) -> None:
+    """End both ways of a stream of anyio's, so that a send that waits for the client fails."""
+    from socket import SHUT_RDWR
+
+    from anyio.abc import SocketAttribute
+
+    stream.extra(SocketAttribute.raw_socket).shutdown(SHUT_RDWR)
 
 
 def _close_trio_stream(stream: Any) -> None:

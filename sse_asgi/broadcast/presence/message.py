@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from secrets import token_hex
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
-from ...wire import EventDecoder, MessageEvent, ServerSentEvent
+from ...wire import MessageEvent, ServerSentEvent
 from ...wire.names import GAP, POSITION
+from ..decoded import decoded
 from ..hub import Hub
 from .roster import Member
 
@@ -93,14 +94,11 @@ class PresenceTopic:
 
         :raises RuntimeError: the backend of the hub failed
         """
-        decoder, content, has_begun = EventDecoder(), self._hub.subscribe(_TOPIC), False
-        try:
-            async for batch in content:
-                for event in decoder.feed(batch.body):
-                    if event.event == GAP or (event.event == POSITION and not has_begun):
-                        has_begun = True
-                        listener.begin()
-                    elif (message := Message.of(event)) is not None:
-                        listener.take(message)
-        finally:
-            await content.aclose()
+        has_begun = False
+        async with decoded(self._hub.subscribe(_TOPIC)) as events:
+            async for event in events:
+                if event.event == GAP or (event.event == POSITION and not has_begun):
+                    has_begun = True
+                    listener.begin()
+                elif (message := Message.of(event)) is not None:
+                    listener.take(message)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
-from ...wire import EventDecoder, MessageEvent, ServerSentEvent
+from ...wire import MessageEvent, ServerSentEvent
+from ..decoded import decoded
 from ..hub import Hub
 
 __all__ = ["Kind", "Message", "MessageTopic"]
@@ -70,12 +71,8 @@ class MessageTopic:
 
         :raises RuntimeError: the backend of the hub failed
         """
-        decoder, content = EventDecoder(), self._hub.subscribe(_TOPIC)
-        try:
-            async for batch in content:
-                for event in decoder.feed(batch.body):
-                    message = Message.of(event)
-                    if message is not None:
-                        take(message)
-        finally:
-            await content.aclose()
+        async with decoded(self._hub.subscribe(_TOPIC)) as events:
+            async for event in events:
+                message = Message.of(event)
+                if message is not None:
+                    take(message)

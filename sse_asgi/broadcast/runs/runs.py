@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from ... import checks
 from ...errors import Refusal, UnknownRun
 from ...runtime.eventloop import EventLoop
-from ...wire import EventDecoder, MessageEvent
+from ..decoded import decoded
 from ..hub import Hub
 from ..selection import Filter, Key
 from ..subscription import Subscription
@@ -194,7 +194,9 @@ class Runs:
             if not process.owned.stop(id):
                 await process.topic.send("stop", id)
             with anyio.move_on_after(self._options.lease / BEATS):  # then it is asked again
-                await self._events(self.hub.subscribe(known_topic(id)))
+                async with decoded(self.hub.subscribe(known_topic(id))) as events:
+                    async for _ in events:  # until the run has ended
+                        pass
         return state
 
     async def state(self, id: str) -> RunState:  # noqa: A002
@@ -221,20 +223,10 @@ class Runs:
         """Return the state that the last event of a topic tells."""
         before = self.hub.history.position_at(max(0, last - 1))
         with suppress(Refusal):  # it ended in an earlier life of the log
-            return RunState.of(
-                await self._events(self.hub.subscribe(topic, last_event_id=str(before)))
-            )
+            content = self.hub.subscribe(topic, last_event_id=str(before))
+            async with decoded(content) as events:
+                return RunState.of([event async for event in events])
         return RunState.of(())
-
-    async def _events(self, content: Subscription) -> list[MessageEvent]:
-        """Return the events of a topic until its end."""
-        decoder, found = EventDecoder(), list[MessageEvent]()
-        try:
-            async for batch in content:
-                found += decoder.feed(batch.body)
-        finally:
-            await content.aclose()
-        return found
 
     def _entered(self) -> _Process:
         if self._process is None:

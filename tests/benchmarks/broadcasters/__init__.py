@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.benchmarks.broadcaster import Broadcaster, Program
 
-__all__ = ["BROADCASTERS", "PROGRAMS", "THROUGH_REDIS", "load", "load_program"]
+__all__ = ["BROADCASTERS", "PROGRAMS", "THROUGH_REDIS", "load", "load_program", "through_redis"]
 
 BROADCASTERS = ("limit", "ours", "sse_starlette", "fastapi", "litestar", "starlette")
 """Module names, in the order of the columns."""
@@ -33,6 +33,13 @@ def load_program(name: str) -> Program:
     program = _load(name, PROGRAMS)
     assert isinstance(program, Program)
     return program
+
+
+def through_redis(url: str) -> Broadcaster:
+    """Return :data:`THROUGH_REDIS` with its hub on a server that others use, too."""
+    broadcaster = import_module(f".{THROUGH_REDIS}", __name__).through(url)
+    assert isinstance(broadcaster, Broadcaster)
+    return broadcaster
 
 
 def _load(name: str, names: tuple[str, ...]) -> object:

@@ -8,7 +8,7 @@ const { createChannel, createSession } = createRequire(packages)("better-sse");
 const channel = createChannel();
 
 const server = createServer(async (request, response) => {
-  channel.register(await createSession(request, response));
+  channel.register(await createSession(request, response, { keepAlive: 15_000 }));
 });
 
 serve(server, {

@@ -1,7 +1,8 @@
 """The limit: bare ASGI, one queue and one future per client, each event encoded once.
 
-It checks no line ending and bounds nothing. Its watch for the disconnect costs nothing while the
-client is there; without it, clients that have left would be published to.
+It checks no line ending and bounds nothing. One timer pings all clients. Its watch for the
+disconnect costs nothing while the client is there; without it, clients that have left would be
+published to.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from tests.benchmarks.broadcaster import Broadcast, Broadcaster, opened
 from tests.benchmarks.peers.limit import START
 
 __all__ = ["BROADCASTER"]
+
+PING = 15.0
+PING_MESSAGE = {"type": "http.response.body", "body": b": ping\n\n", "more_body": True}
 
 
 class Client:
@@ -33,6 +37,22 @@ class Client:
             self.wake = None
 
 
+class Pings:
+    """Pings all clients at once, every 15 seconds."""
+
+    def __init__(self, clients: set[Client]) -> None:
+        self._clients = clients
+        self._wait()
+
+    def _wait(self) -> None:
+        get_running_loop().call_later(PING, self._send)
+
+    def _send(self) -> None:
+        for client in self._clients:
+            client.put(PING_MESSAGE)
+        self._wait()
+
+
 async def _watch(receive: Any, client: Client) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -41,6 +61,7 @@ async def _watch(receive: Any, client: Client) -> None:
 
 def _make() -> Broadcast:
     clients: set[Client] = set()
+    Pings(clients)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         loop, client = get_running_loop(), Client()

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.measure import Row
 
-__all__ = ["SECTIONS", "Rows", "headings", "load_rows"]
+__all__ = ["LONG", "SECTIONS", "Rows", "headings", "load_rows"]
 
 Rows: TypeAlias = Callable[[Bench], AsyncIterator[Row]]
 
@@ -29,6 +29,9 @@ SECTIONS = (
 )
 """Module names, in the order they are run."""
 
+LONG = ("scale", "workers", "growth")
+"""Module names of those that run only when they are asked for."""
+
 
 def load_rows(section: str) -> Rows:
     """Import a section, and return the function that yields its rows."""
@@ -42,6 +45,7 @@ def headings(section: str, bench: Bench) -> Mapping[str, str]:
 
 
 def _load(section: str) -> ModuleType:
-    if section not in SECTIONS:
-        raise ValueError(f"no section is named {section!r}; there are {', '.join(SECTIONS)}")
+    if section not in (*SECTIONS, *LONG):
+        names = ", ".join((*SECTIONS, *LONG))
+        raise ValueError(f"no section is named {section!r}; there are {names}")
     return import_module(f".{section}", __name__)

@@ -73,6 +73,8 @@ class RedisLog:
             raise ValueError(f"name must be printable text without braces, not {name!r}")
         self.key: str = f"{{{name}}}"
         self.pace: Pace = Pace()
+        self.publications: int = 0
+        """Publications of this process that wait for an answer."""
         self._keys = (self.key.encode(),)
         # Tokens are never empty, so that no token has the key of the marks.
         self._marks_key = self._keys[0] + b":"
@@ -124,13 +126,17 @@ class RedisLog:
     ) -> Position:
         name = token.encode()
         keys = *self._keys, self._marks_key, self._keys[0] + b":" + name
-        answer = await connection.script(
-            PUBLISH,
-            keys,
-            *(new_epoch(), connection.run_id, topic.encode(), block, name, kind_of(block)),
-            *(*self._retention, _TOKEN_MS, marks, MOST_MARKS),
-            size=len(block),
-        )
+        self.publications += 1
+        try:
+            answer = await connection.script(
+                PUBLISH,
+                keys,
+                *(new_epoch(), connection.run_id, topic.encode(), block, name, kind_of(block)),
+                *(*self._retention, _TOKEN_MS, marks, MOST_MARKS),
+                size=len(block),
+            )
+        finally:
+            self.publications -= 1
         if answer == _ENDED:
             raise TopicEnded(topic)
         if answer == _EXISTS:
