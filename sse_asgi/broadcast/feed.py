@@ -178,6 +178,10 @@ class LoopFeeds:
         """Return the feeds of ``topics``; under the lock."""
         return [self._feeds[name] for name in topics]
 
+    def feed(self, name: str) -> Feed:
+        """Return the feed of a topic that somebody follows; under the lock."""
+        return self._feeds[name]
+
     @property
     def has_news(self) -> bool:
         """Whether something was noted since the last :meth:`advance`."""
