@@ -111,6 +111,15 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Soak all servers for two minutes, on Linux; for half an hour: -- --minutes 30."""
+    if sys.platform != "linux":
+        session.skip("the servers look at themselves in /proc")
+    session.install("-e", ".[unit]", "hypercorn[trio]>=0.17", "granian>=2.0")
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
 def types(session: nox.Session) -> None:
     """Check the types, and that users' type checkers need not infer any of the public ones."""
     session.install("-e", ".[demo,test,bench,types]", "nox")

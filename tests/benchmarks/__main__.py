@@ -17,7 +17,7 @@ from .machine import described
 from .measure import Effort
 from .peers import PEERS, versions
 from .plot import SIZES, draw
-from .sections import LONG, SECTIONS, headings, load_rows
+from .sections import LONG, SECTIONS, headings, load_lines, load_rows
 from .table import MarkdownTable, Table
 
 ALL = (*PEERS, *PROGRAMS)
@@ -87,6 +87,11 @@ async def run(task: Task) -> None:
     bench, where = task.bench, described(task.bench.loop)
     print(f"{where}; {versions()}\n{LEGEND}")
     for section in task.sections:
+        lines = load_lines(section)
+        if lines is not None:
+            for line in lines(bench):
+                print(line, flush=True)
+            continue
         names = headings(section, bench)
         table = (MarkdownTable if task.markdown else Table)(section, names)
         print(table.head())
