@@ -28,12 +28,12 @@ from anyio import sleep
 from ..types import Message, Send
 from .transport import behind, is_of
 
-__all__ = ["MOST_UNSENT", "BoundedSend", "bounded"]
+__all__ = ["MOST_UNSENT", "BoundedSend", "Peer", "bounded"]
 
 MOST_UNSENT: Final = 1_048_576
 """Bytes that may wait for one client when a message is added; two seconds of 4 Mbit/s."""
 
-LOOK_AGAIN: Final = 0.02
+_LOOK_AGAIN: Final = 0.02
 """Seconds between two looks at the bytes that wait."""
 
 
@@ -98,7 +98,7 @@ class BoundedSend:
     async def _settle(self) -> None:
         peer = self._peer
         while (unsent := peer.unsent) > MOST_UNSENT and not peer.has_left:  # noqa: ASYNC110
-            await sleep(LOOK_AGAIN)  # no server tells when they have become fewer
+            await sleep(_LOOK_AGAIN)  # no server tells when they have become fewer
         self._free = MOST_UNSENT - unsent
 
 
