@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -16,8 +17,13 @@ nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "types", "lint", "pa
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
-nox.options.error_on_missing_interpreters = os.environ.get("SSE_ASGI_REQUIRE_ALL") == "1"
+_REQUIRE_ALL = os.environ.get("SSE_ASGI_REQUIRE_ALL") == "1"
+nox.options.error_on_missing_interpreters = _REQUIRE_ALL
+if _REQUIRE_ALL:
+    nox.options.sessions.append("newest")
 
+# Two for each core of a small machine: tests wait for timers and servers more than they compute.
+_WORKERS = 4
 _UNIT_TESTS = (
     *(f"tests/{room}" for room in ("adapters", "asgi", "behaviour", "broadcast", "runtime")),
     *("tests/testing", "tests/wire", "tests/demo/test_app.py", "tests/demo/test_command.py"),
@@ -38,7 +44,7 @@ _WITH_PEERS = (
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after -- go to pytest."""
-    _pytest(session, "not parts", "demo,test")
+    _pytest(session, "not parts", "demo,test", workers=_WORKERS)
 
 
 @nox.session(python="3.11")
@@ -52,7 +58,7 @@ def lowest(session: nox.Session) -> None:
     # It asks for a later Starlette, but works with this one.
     session.run(*install, "--no-deps", "sse-starlette>=3.7", env=trust)
     _check_floors(session)
-    options = ("--numprocesses=2", "--dist=loadfile", "-m", "not parts")
+    options = (f"--numprocesses={_WORKERS}", "--dist=loadfile", "-m", "not parts")
     left_out = [f"--ignore={path}" for path in _WITH_SERVERS]
     left_out += [f"--deselect={test}" for test in _WITH_PEERS]
     session.run("pytest", *options, *left_out, *(session.posargs or _UNIT_TESTS))
@@ -73,16 +79,27 @@ def _check_floors(session: nox.Session) -> None:
                 session.error(f"{requirement} is the lowest, but {found} is installed")
 
 
+@nox.session(venv_backend="none")
+def newest(session: nox.Session) -> None:
+    """Run the tests on 3.14 and 3.15, as root on a Debian: in a folder of its next release."""
+    absent = [name for name in ("apt-get", "debootstrap", "unshare") if shutil.which(name) is None]
+    if absent or os.geteuid() != 0:
+        needs = "needs root" if not absent else f"needs {', '.join(absent)} (of a Debian), and root"
+        (session.error if _REQUIRE_ALL else session.skip)(needs)
+    folder = Path(session.create_tmp()) / "debian"
+    session.run(sys.executable, "-m", "tests.pythons", str(folder), *session.posargs)
+
+
 @nox.session
 def parts(session: nox.Session) -> None:
     """Run the tests of browsers, proxies and engines: once, whatever the Python version."""
-    _pytest(session, "parts", "demo,test,parts")
+    _pytest(session, "parts", "demo,test,parts", workers=2)
 
 
-def _pytest(session: nox.Session, marked: str, extras: str) -> None:
+def _pytest(session: nox.Session, marked: str, extras: str, *, workers: int) -> None:
     session.install("-e", f".[{extras}]")
     # By files, so that the tests which share a server or a browser find it running.
-    options = ("--numprocesses=2", "--dist=loadfile", "-m", marked)
+    options = (f"--numprocesses={workers}", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)
 
 
@@ -91,6 +108,15 @@ def fuzz(session: nox.Session) -> None:
     """Try hostile input for a minute; for an hour: -- --seconds 3600."""
     session.install("-e", ".[unit]")
     session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Soak all servers for two minutes, on Linux; for half an hour: -- --minutes 30."""
+    if sys.platform != "linux":
+        session.skip("the servers look at themselves in /proc")
+    session.install("-e", ".[unit]", "hypercorn[trio]>=0.17", "granian>=2.0")
+    session.run("python", "-m", "tests.soak", *session.posargs)
 
 
 @nox.session

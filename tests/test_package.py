@@ -21,7 +21,9 @@ MANIFEST: dict[str, Any] = json.loads((WEB / "package.json").read_text("utf-8"))
 
 IMPORT = """
 import { SteadyEventSource } from "sse-asgi";
+import { SharedEventSource } from "sse-asgi/shared";
 console.log(typeof SteadyEventSource, import.meta.resolve("sse-asgi").split("/").at(-1));
+console.log(SharedEventSource.prototype instanceof SteadyEventSource);
 """
 
 
@@ -61,11 +63,13 @@ def test_source_distribution_has_all_that_the_tests_need() -> None:
 
 
 def test_names_in_the_client_manifest_are_files() -> None:
-    entry = MANIFEST["exports"]["."]
-    assert {entry["types"], entry["default"]} == {f"./{name}" for name in MANIFEST["files"]}
+    entries = [MANIFEST["exports"][name] for name in (".", "./shared")]
+    named = {entry[key] for entry in entries for key in ("types", "default")}
+    assert named == {f"./{name}" for name in MANIFEST["files"]}
     assert all((WEB / name).is_file() for name in MANIFEST["files"])
 
 
+@pytest.mark.parts
 @pytest.mark.needs("node", "npm")
 def test_packed_client_is_imported_by_its_name(tmp_path: Path) -> None:
     packed = run("npm", "pack", str(WEB), "--json", cwd=tmp_path)
@@ -77,7 +81,7 @@ def test_packed_client_is_imported_by_its_name(tmp_path: Path) -> None:
         files.extractall(tmp_path / "node_modules", filter="data")
     (tmp_path / "node_modules" / "package").rename(tmp_path / "node_modules" / "sse-asgi")
     (tmp_path / "page.mjs").write_text(IMPORT)
-    assert run("node", "page.mjs", cwd=tmp_path) == "function client.js\n"
+    assert run("node", "page.mjs", cwd=tmp_path) == "function client.js\ntrue\n"
 
 
 def run(*command: str, cwd: Path) -> str:

@@ -115,6 +115,8 @@ def run_block(where: str) -> dict[str, Any]:
     """Execute one block as a module by itself, and return its names."""
     # Frameworks look for the module of a function, as they find it for a file.
     module = sys.modules[MODULE] = ModuleType(MODULE)
+    # A traceback through a module that has a spec without a loader is a warning from 3.15 on.
+    del module.__spec__
     exec(compile(BLOCKS[where], where, "exec", dont_inherit=True), vars(module))
     return vars(module)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Any, Final, TypeAlias, Unpack
-from weakref import WeakSet
 
 import anyio
 
@@ -15,6 +13,7 @@ from ..errors import Refusal
 from .connection import Connection
 from .content.source import Content
 from .cors import CORS, CORSPolicy
+from .known_loops import KnownLoops
 from .limits import ClientKey, ConnectionLimits, WhenFull, client_address
 from .loop import LoopState
 from .options import StreamKeywords, StreamOptions, check_names
@@ -110,7 +109,7 @@ class EventSourceApp:
         )
         self._cors = cors if cors is None or isinstance(cors, CORS) else CORS(cors)
         self._loop: LoopState | None = None
-        self._loops: WeakSet[LoopState] = WeakSet()
+        self._loops = KnownLoops()
 
     # Every framework has its own types for these three, which exclude those of the others.
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -159,9 +158,7 @@ class EventSourceApp:
         Content that watches ``connection.shutdown`` has its grace. Clients get a reconnection time
         and a clean end. Any thread may call this.
         """
-        for loop in list(self._loops):
-            with suppress(RuntimeError):  # that event loop has ended, and its streams with it
-                loop.call_soon(loop.stop_streams, self)
+        self._loops.call_soon(lambda loop: loop.stop_streams(self))
 
     def revoke(self, key: str) -> None:
         """End every stream of this application that has the key, in all event loops of the process.
@@ -172,9 +169,7 @@ class EventSourceApp:
         :raises TypeError: ``key`` is not a str
         """
         checks.text("key", key)
-        for loop in list(self._loops):
-            with suppress(RuntimeError):  # that event loop has ended, and its streams with it
-                loop.call_soon(loop.keyring.revoke, key, self)
+        self._loops.call_soon(lambda loop: loop.keyring.revoke(key, self))
 
     async def _answer_lifespan(self, receive: Receive, send: Send) -> None:
         loop = LoopState.current()

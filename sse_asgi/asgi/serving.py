@@ -27,6 +27,7 @@ from .content.source import (
     unclosed,
 )
 from .guard import Guard
+from .known_loops import KnownLoops
 from .loop import LoopState
 from .options import StreamOptions
 from .reconnect import is_done
@@ -42,6 +43,7 @@ from .types import Message, Receive, Send
 __all__ = [
     "ContentMaker",
     "Given",
+    "KnownLoops",
     "LoopState",
     "StreamControl",
     "check_content",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice, takewhile
+from typing import Final
 
 from .feed import Feed, LoopFeeds
 from .log.entry import Entry
 from .log.lifetimes import Lifetimes
+from .log.merge import Merge
 from .log.topics import merged
 
 __all__ = ["Cursor"]
+
+_MANY: Final = 32
+"""Marks from which on the entries of the feeds are merged once, and not anew for each batch."""
 
 
 class Cursor:
@@ -24,6 +30,7 @@ class Cursor:
     """
 
     __slots__ = (
+        "_merge",
         "_others",
         "_seen",
         "_wake",
@@ -57,6 +64,7 @@ class Cursor:
         """The first feed with a mark."""
         self._seen = 0
         self._others: dict[Feed, int] = {}
+        self._merge: Merge | None = None
         self._wake: Callable[[], object] | None = None
 
     # -- marks -------------------------------------------------------------------------------------
@@ -102,7 +110,7 @@ class Cursor:
 
     def clear(self) -> None:
         """Take every mark away."""
-        self.feed = None
+        self.feed = self._merge = None
         if self._others:
             self._others = {}
 
@@ -123,12 +131,24 @@ class Cursor:
         """Return the next entries of the marked feeds, up to the horizon."""
         assert self.feeds is not None
         horizon = self.feeds.horizon
-        found = merged([feed.topic for feed, _ in self.marks()], self.at)
+        if self._merge is not None:
+            ahead = self._merge.next_entries(most) if self._merge.at == self.at else []
+            if ahead:
+                return ahead
+            self._merge = None
+        topics = [feed.topic for feed, _ in self.marks()]
+        if len(topics) >= _MANY:
+            self._merge = Merge(topics, self.at, horizon)
+            return self._merge.next_entries(most)
+        found = merged(topics, self.at)
         return list(islice(takewhile(lambda entry: entry.sequence <= horizon, found), most))
 
     def is_whole(self) -> bool:
         """Tell whether no entry after the place was trimmed off a marked feed."""
-        return all(feed.topic.trimmed <= self.at for feed, _ in self.marks())
+        assert self.feeds is not None
+        return self.feeds.history.floor <= self.at or all(
+            feed.topic.trimmed <= self.at for feed, _ in self.marks()
+        )
 
     def lost(self, *, all_of_it: bool) -> int:
         """Count the entries after the place that were trimmed, or all entries after it."""
@@ -153,6 +173,12 @@ class Cursor:
 
     def move(self, at: int) -> None:
         """Go on after ``at``, and keep the marks of the feeds that have more."""
+        if self._merge is not None and self._merge.at == self.at:
+            passed = self._merge.pass_to(at)
+            if passed:
+                self.at = at
+                self._pass(passed)
+                return
         marks = [
             (feed, feed.topic.total - feed.topic.count_after(at))
             for feed, _ in self.marks()
@@ -162,6 +188,25 @@ class Cursor:
         self.clear()
         for feed, seen in marks:
             self.mark(feed, seen)
+
+    def _pass(self, passed: Iterable[Entry]) -> None:
+        """Count entries that lie behind now, and take away the marks of feeds that have no more."""
+        assert self.feeds is not None
+        for name, count in Counter(entry.topic for entry in passed).items():
+            feed = self.feeds.feed(name)
+            has_more = feed.topic.newest > self.at
+            if feed is not self.feed:
+                seen = self._others.pop(feed)
+                if has_more:
+                    self._others[feed] = seen + count
+            elif has_more:
+                self._seen += count
+            elif self._others:
+                self.feed, self._seen = self._others.popitem()
+            else:
+                self.feed = None
+        if not self._others:
+            self._merge = None  # the feed that is left is read by itself
 
     @property
     def backlog(self) -> int:

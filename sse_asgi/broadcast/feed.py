@@ -75,10 +75,12 @@ class Feed:
 
     def mark(self, seen: int) -> None:
         """Tell its subscribers of news, after ``seen`` entries."""
+        # A copy, made in one step: a subscription may be closed in another thread meanwhile.
+        places = list(self.places)
         if self.topic.has_ended:
-            for place in self.places:
+            for place in places:
                 place.note_end()
-        for place in tuple(self.places):
+        for place in places:
             place.mark(self, seen)
 
     def restart(self) -> None:
@@ -157,6 +159,8 @@ class LoopFeeds:
             self.places[place] = topics
             for name in topics:
                 self._feed(name).places[place] = None
+            if self.horizon < self.history.tip:
+                self._schedule()  # what came meanwhile was noted by no feed of these topics
 
     def leave(self, place: Marked) -> None:
         """Mark ``place`` no more."""
@@ -173,6 +177,10 @@ class LoopFeeds:
     def feeds(self, topics: frozenset[str]) -> list[Feed]:
         """Return the feeds of ``topics``; under the lock."""
         return [self._feeds[name] for name in topics]
+
+    def feed(self, name: str) -> Feed:
+        """Return the feed of a topic that somebody follows; under the lock."""
+        return self._feeds[name]
 
     @property
     def has_news(self) -> bool:
@@ -198,11 +206,11 @@ class LoopFeeds:
         for feed, seen in news:
             feed.mark(seen)
         if refreshes:
-            for place in tuple(self.places):
+            for place in list(self.places):
                 if place.sent < middle:
                     place.ask_for_position()
         if restarted:
-            for place in tuple(self.places):
+            for place in list(self.places):
                 place.restart()
 
     def _feed(self, name: str) -> Feed:

@@ -200,7 +200,7 @@ class Replay:
         if position is None or history.knows(position) is not None:
             if not self._is_absent():
                 return False
-            position = history.position_at(history.tip + 1)  # all that the log has now
+            position = history.beyond  # all that the log has now
         self._ahead = position
         self.epoch, self._cursor.at = history.epoch, 0 if position is None else position.sequence
         self._ask()

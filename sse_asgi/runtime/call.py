@@ -77,9 +77,13 @@ class Call(Generic[T]):
 
     def begin(self, loop: EventLoop) -> None:
         """Carry the call out; in the service's event loop."""
-        if not self._is_over:
-            self._loop = loop
-            self._task = loop.spawn(self._run)
+        if self._is_over:
+            return
+        self._loop, self._task = loop, loop.spawn(self._run)
+        with self._lock:
+            is_over = self._is_over
+        if is_over:  # another thread gave the call up, perhaps before there was a task
+            self._task.cancel()
 
     async def _run(self) -> None:
         try:
@@ -94,10 +98,11 @@ class Call(Generic[T]):
 
     def abandon(self, error: Exception) -> None:
         """Give the call up, in any thread; what it has begun is cancelled."""
-        loop, task = self._loop, self._task
-        if self._end(error) and loop is not None and task is not None:
-            with suppress(RuntimeError):  # that event loop is gone
-                loop.call_soon(task.cancel)
+        if self._end(error):
+            loop, task = self._loop, self._task  # later than the end: see begin()
+            if loop is not None and task is not None:
+                with suppress(RuntimeError):  # that event loop is gone
+                    loop.call_soon(task.cancel)
 
     def _end(self, error: Exception | None, *outcome: T) -> bool:
         with self._lock:

@@ -67,11 +67,13 @@ class LoopService:
     @property
     def is_here(self) -> bool:
         """Whether ``main`` runs in the caller's event loop."""
-        return self._loop is not None and self._loop.is_running_here
+        loop = self._loop  # any thread may change it
+        return loop is not None and loop.is_running_here
 
     @property
     def _is_alive(self) -> bool:
-        return self._loop is not None and self._loop.is_running
+        loop = self._loop
+        return loop is not None and loop.is_running
 
     def check_process(self) -> None:
         """Begin anew in a forked process: the parent's event loop does not run here."""
@@ -244,7 +246,9 @@ class LoopService:
 
     def _carry_out(self, call: Call[Any], loop: EventLoop) -> None:
         """Begin a call, in the event loop of the service, as soon as ``main`` has begun."""
-        if self._loop is loop and not self._has_begun:
-            self._waiting.append(call)
-        else:
+        if self._loop is not loop:
+            call.abandon(CallEnded())  # ``main`` has ended since the call was sent
+        elif self._has_begun:
             call.begin(loop)
+        else:
+            self._waiting.append(call)

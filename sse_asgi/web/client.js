@@ -37,6 +37,7 @@ export class SteadyEventSource extends EventTarget {
   #askUrl = null;  // the function that gives the address
   #url = "";
   #state = 0;
+  #turn = null;  // of this source to have a connection, where sources take turns (shared.js)
   #attempt = new AbortController();  // the connection, or the try to make one
   #isWaiting = false;  // for the time of the next try
   #timer;
@@ -62,6 +63,7 @@ export class SteadyEventSource extends EventTarget {
     this.#state = 2;
     this.#isWaiting = false;
     this.#attempt.abort();
+    this.#turn?.abort();
     clearTimeout(this.#timer);
     this.#listen("removeEventListener");
   }
@@ -86,6 +88,12 @@ export class SteadyEventSource extends EventTarget {
   async #open() {
     const { signal } = (this.#attempt = new AbortController());
     this.#isWaiting = false;
+    if (this.#options.turn && !this.#turn) {
+      this.#turn = new AbortController();
+      const lastId = await Promise.resolve(this.#turn.signal).then(this.#options.turn);
+      if (signal.aborted) return;
+      if (lastId !== undefined) [this.#hasOpened, this.#lastId] = [true, lastId ?? ""];
+    }
     this.#watch();
     let address = null, response = null;
     try {
@@ -205,9 +213,12 @@ export class SteadyEventSource extends EventTarget {
 
   // Never come back.
   #end(status, reason) {
+    const turn = this.#turn;
+    this.#turn = null;
     this.close();
     if (reason !== "done") this.dispatchEvent(new Event("error"));
     this.dispatchEvent(new CustomEvent("closed", { detail: { status, reason } }));
+    if (turn) setTimeout(() => turn.abort(), 100);  // when the other sources, too, know of the end
   }
 
   #wait(milliseconds, then) {
@@ -232,18 +243,21 @@ export class SteadyEventSource extends EventTarget {
 
   #listen(method) {
     for (const type of ["online", "pagehide", "pageshow"]) globalThis[method]?.(type, this.#wake);
-    globalThis.document?.[method]("visibilitychange", this.#wake);
+    for (const type of ["visibilitychange", "freeze", "resume"])
+      globalThis.document?.[method](type, this.#wake);
   }
 
   #wake = ({ type, persisted }) => {
     if (type === "visibilitychange" && document.visibilityState === "hidden") return;
-    if (type === "pagehide") persisted && this.#sleep();
-    else if (this.#isWaiting) this.#open();
+    if (type === "freeze" || (type === "pagehide" && persisted)) this.#sleep();
+    else if (type !== "pagehide" && this.#isWaiting) this.#open();
   };
 
-  #sleep() {  // a page in the back/forward cache must have no connection
+  #sleep() {  // a page that is frozen, or in the back/forward cache, must have no connection
     clearTimeout(this.#timer);
     this.#attempt.abort();
+    this.#turn?.abort();
+    this.#turn = null;
     this.#state = 0;
     this.#isWaiting = true;
   }

@@ -1,4 +1,4 @@
-"""The client script, served or pasted into a page: an EventSource that also survives a 502."""
+"""The client scripts, served or pasted into a page: an EventSource that also survives a 502."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from ..checks import integer
 __all__ = ["ClientScript", "client_js"]
 
 
-def client_js(*, module: bool = False) -> str:
+def client_js(*, module: bool = False, shared: bool = False) -> str:
     """Return the source of the class ``SteadyEventSource``, to paste into a page or a bundle.
 
     Its types for TypeScript are in the file ``client.d.ts`` beside this module.
 
-    :param module: begin the class with ``export``, which only modules may do; the text without it
+    :param module: begin each class with ``export``, which only modules may do; the text without it
         is good in every ``<script>``
+    :param shared: add the class ``SharedEventSource``: one connection for all tabs of a browser
+        (types in ``shared.d.ts``)
     """
-    text = files(__package__).joinpath("client.js").read_text("utf-8")
-    return text if module else text.replace("\nexport class ", "\nclass ", 1)
+    text = _read("client.js")
+    if shared:
+        _, _, shared_text = _read("shared.js").partition("\n")  # without its import
+        text += shared_text
+    return text if module else text.replace("\nexport class ", "\nclass ")
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
 
 
 class ClientScript:
@@ -30,19 +39,20 @@ class ClientScript:
     Mount it, or give it a route, and in the page::
 
         <script type="module">
-            import { SteadyEventSource } from "/sse.js";
+            import { SteadyEventSource } from "/sse.js";  // SharedEventSource, too, if shared
         </script>
 
     Pages of every origin may load the script. It is public, like the rest of this library.
 
     :param max_age: seconds for which caches use the script without asking again
+    :param shared: serve the class ``SharedEventSource``, too
     :raises TypeError: ``max_age`` is not an int
     :raises ValueError: ``max_age`` is negative
     """
 
-    def __init__(self, *, max_age: int = 3600) -> None:
+    def __init__(self, *, max_age: int = 3600, shared: bool = False) -> None:
         max_age = integer("max_age", max_age, least=0, unit="seconds")
-        self._body = client_js(module=True).encode()
+        self._body = client_js(module=True, shared=shared).encode()
         self._etag = f'"{sha256(self._body).hexdigest()[:20]}"'.encode()
         self._headers = [
             (b"cache-control", f"public, max-age={max_age}".encode()),

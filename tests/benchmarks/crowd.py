@@ -99,6 +99,15 @@ class Crowd:
             whole += clock() - begin
         return publishing / times, whole / times / len(self.clients)
 
+    async def in_full(self, times: int, text: str) -> None:
+        """Publish to the common topic, each time as soon as all clients have the whole event."""
+        for _ in range(times):
+            expected = [client.received + len(text) for client in self.clients]
+            await self._hub.publish(COMMON, text)
+            for client, received in zip(self.clients, expected, strict=True):
+                while client.received < received:
+                    await checkpoint()
+
     async def to_one(self, times: int) -> float:
         """Publish to a topic that one client follows, so many times; return the seconds of each.
 

@@ -21,6 +21,7 @@ __all__ = [
     "AGAIN",
     "Effort",
     "Figure",
+    "Growth",
     "Quantity",
     "Row",
     "Sampler",
@@ -44,6 +45,31 @@ Sampler: TypeAlias = Callable[[], Awaitable[Sequence[float]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """How far a hub grows; the first size is the one that the others are held against.
+
+    :param topics: numbers of topics, each with a subscriber
+    :param followed: numbers of topics of one subscription
+    :param histories: numbers of entries that are kept
+    :param sizes: bytes of an event
+    :param publishers: numbers of those that publish at the same time
+    :param kept: entries that are kept where something else grows
+    """
+
+    topics: tuple[int, ...] = (1, 100, 10_000, 100_000)
+    followed: tuple[int, ...] = (1, 10, 100, 1_000)
+    histories: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    sizes: tuple[int, ...] = (10_000, 100, 1_000_000, 8_000_000)
+    publishers: tuple[int, ...] = (1, 4, 16, 64)
+    kept: int = 100_000
+
+    @classmethod
+    def quick(cls) -> Growth:
+        """Just enough to see that it runs."""
+        return cls((1, 50), (1, 10), (100, 1_000), (100, 100_000), (1, 4), kept=1_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How much time to spend.
 
@@ -61,7 +87,10 @@ class Effort:
     :param fleet: clients of several workers together
     :param patience: seconds for which events are published to so many clients
     :param silence: seconds for which idle connections are pinged
+    :param simulated: clients of the simulated deploy
+    :param is_whole: the figures are good enough to be shown
     :param watch: seconds for which clients are watched that get nothing but pings
+    :param growth: how far a hub grows
     """
 
     rounds: int = 15
@@ -79,6 +108,9 @@ class Effort:
     patience: float = 10.0
     silence: float = 5.0
     watch: float = 15.0
+    simulated: int = 100_000
+    is_whole: bool = True
+    growth: Growth = Growth()
 
     @classmethod
     def quick(cls) -> Effort:
@@ -99,6 +131,9 @@ class Effort:
             patience=0.2,
             silence=1.0,
             watch=1.0,
+            simulated=1_000,
+            is_whole=False,
+            growth=Growth.quick(),
         )
 
 

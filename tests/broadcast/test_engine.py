@@ -7,8 +7,10 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
-from sse_asgi.broadcast import Backend, Hub, Position
+from sse_asgi import Refusal
+from sse_asgi.broadcast import Backend, Hub, Page, Position
 from sse_asgi.testing import settle
 
 from .engine import Engine, EngineBackend
@@ -242,3 +244,37 @@ async def test_position_is_that_of_the_log() -> None:
         published = await hub.publish("t", "x")
         await read(Reader(hub.subscribe("t", last_event_id="one-0")), "x")
         assert hub.position() == published == str(Position("one", 1))
+
+
+class LaggingBackend(EngineBackend):
+    """A backend that hears of what is in the log when the test says so, or when it is asked."""
+
+    async def run(self) -> None:
+        engine = self.engine
+        self.history.begin(engine.epoch, 0, engine.tip, self._entries(engine.after(0)))
+        await anyio.sleep_forever()
+
+    def hear(self, most: int = 1000) -> None:
+        """Append so many entries."""
+        self.history.append(*self._entries(self.engine.after(self.history.tip)[:most]))
+
+    async def read(self, after: Position, limit: int) -> Page:
+        self.hear(1)
+        return await super().read(after, limit)
+
+
+async def test_topic_in_a_busy_log_is_not_absent_for_a_process_that_lags() -> None:
+    engine = Engine()
+    engine.append("other", b"data: 1\n\n", None)
+    backend = LaggingBackend(engine)
+    hub = Hub(backend)
+    async with hub, anyio.create_task_group() as tasks:
+        engine.append("other", b"data: 2\n\n", None)
+        engine.append("topic", b"data: here\n\n", None, first=True)
+        content = hub.subscribe("topic", start="oldest", absent=Refusal(404))
+        tasks.start_soon(Reader(content).until, lambda event: event.data == "here")
+        while not engine.reads:
+            await checkpoint()
+        for _ in range(20):  # it would be refused by then
+            await checkpoint()
+        backend.hear()

@@ -8,6 +8,7 @@ task group. ``/control/...`` steers.
 from __future__ import annotations
 
 import gc
+import resource
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -28,7 +29,7 @@ FLOOD = b"data: %b\n\n" % (b"x" * 65_536)
 async def plain(connection: Connection) -> AsyncIterator[str]:
     """Tell nothing more after the first event, and watch for nothing."""
     yield "hello"
-    await anyio.sleep_forever()
+    await anyio.Event().wait()
 
 
 async def watching(connection: Connection) -> AsyncIterator[str]:
@@ -54,7 +55,7 @@ async def flood(connection: Connection) -> AsyncIterator[bytes]:
 async def grouped(connection: Connection) -> AsyncIterator[bytes]:
     """Do the same with a task group open across the yields, as clients of an LLM's API do."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(anyio.sleep_forever)
+        tasks.start_soon(anyio.Event().wait)
         while True:
             yield FLOOD
 
@@ -103,6 +104,8 @@ class EndingApp:
             case "/control/drain-from-a-thread":
                 for app in self._streams.values():
                     threading.Thread(target=app.drain).start()
+            case "/control/peak":
+                return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
             case "/control/size":
                 gc.collect()
                 return f"{len(gc.get_objects())} {threading.active_count()}"

@@ -6,6 +6,7 @@ Then its row in the README's table, and what the library does about it, can be l
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from .configurations import Configuration, Protocol
 from .harness import each_configuration, serve
 from .http2 import Http2Connection
+from .test_clients import swallows
 
 APP = "tests.servers.bare_app:app"
 
@@ -68,9 +70,9 @@ def test_granian_freezes_at_the_third_signal(
 
 @pytest.mark.parametrize(
     "configuration",
-    each_configuration(when=lambda it: it.protocol is Protocol.HTTP2 and it.server == "hypercorn"),
+    each_configuration(when=swallows),
 )
-def test_hypercorn_takes_whatever_is_sent_on_a_stream_whose_window_is_full(
+def test_server_takes_whatever_is_sent_on_a_stream_whose_window_is_full(
     configuration: Configuration, tmp_path: Path, clients: ExitStack
 ) -> None:
     with serve(configuration, APP, tmp_path) as server:
@@ -79,3 +81,41 @@ def test_hypercorn_takes_whatever_is_sent_on_a_stream_whose_window_is_full(
         connection.starve(response := connection.get("/flood"))
         response.wait_head()
         server.process.wait_log("swallowed")
+
+
+@pytest.mark.parts
+@pytest.mark.needs("rloop")
+def test_rloop_does_not_sleep_forever() -> None:
+    code = (
+        "import anyio, rloop\n"
+        "rloop.new_event_loop().run_until_complete(anyio.sleep_forever())\n"
+        "print('awake')"
+    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, timeout=10)
+    assert done.stdout == "awake\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "configuration", each_configuration(when=lambda it: it.name == "gunicorn-uvicorn")
+)
+def test_uvicorn_s_worker_under_gunicorn_ignores_sigquit(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    options = ("--graceful-timeout", "1")
+    with serve(configuration, APP, tmp_path, options=options) as server:
+        server.process.signal(signal.SIGINT)  # which the parent passes on as SIGQUIT
+        assert server.process.wait(4) == 0
+        assert "was sent SIGKILL" in server.process.log
+
+
+@pytest.mark.parametrize(
+    "configuration", each_configuration(when=lambda it: it.protocol is Protocol.HTTP3)
+)
+def test_application_is_not_told_that_a_connection_of_quic_is_closed(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        with server.connect() as connection:
+            assert connection.get("/told").read_event() is not None
+        with pytest.raises(TimeoutError):
+            server.process.wait_log("told", timeout=1)

@@ -75,7 +75,7 @@ class WebApp(LiveApp):
             "/control/drain": self._drain,
             "/control/answer": self._answer,
         }
-        self._script = ClientScript()
+        self._scripts = {"/sse.js": ClientScript(), "/tabs.js": ClientScript(shared=True)}
         self._hub = Hub()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -92,8 +92,8 @@ class WebApp(LiveApp):
             await respond(send, "text/plain", text.encode())
         elif path == "/":
             await respond(send, "text/html", b"<!doctype html><title>test</title>")
-        elif path == "/sse.js":
-            await self._script(scope, receive, send)
+        elif path in self._scripts:
+            await self._scripts[path](scope, receive, send)
         elif path == "/fickle" and key in self._answers:
             await self._refuse(key, query, send)
         elif path == "/torn":

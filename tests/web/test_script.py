@@ -69,5 +69,14 @@ def test_text_to_paste_is_the_module_without_its_export() -> None:
     assert "export" not in client_js()
 
 
+def test_shared_text_has_both_classes_and_no_import() -> None:
+    text = client_js(module=True, shared=True)
+    assert "\nexport class SteadyEventSource " in text
+    assert "\nexport class SharedEventSource extends SteadyEventSource " in text
+    assert "\nimport " not in text
+    assert "\nexport" not in client_js(shared=True)
+    assert ClientScript(shared=True)._body.decode() == text
+
+
 def test_script_knows_the_mark_that_ends_a_stream() -> None:
     assert f'"{DONE_ID}"' in client_js()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
 import anyio
 
 from ...asgi import CloseReason
-from ...asgi.serving import LoopState
+from ...asgi.serving import KnownLoops, LoopState
 
 __all__ = ["AppStatus", "ExitListener", "Status"]
 
@@ -27,7 +25,7 @@ class Status:
         """Whether streams end when their server stops, and not only by :attr:`should_exit`."""
         self.original_handler: Callable[..., Any] | None = None
         self._flag = False
-        self._loops: WeakSet[LoopState] = WeakSet()
+        self._loops = KnownLoops()
 
     @property
     def should_exit(self) -> bool:
@@ -42,9 +40,7 @@ class Status:
     def should_exit(self, value: bool) -> None:
         self._flag = bool(value)
         if self._flag:
-            for loop in list(self._loops):
-                with suppress(RuntimeError):  # that event loop is gone, and its streams with it
-                    loop.call_soon(loop.stop_streams)
+            self._loops.call_soon(lambda loop: loop.stop_streams())
 
     @should_exit.deleter
     def should_exit(self) -> None:

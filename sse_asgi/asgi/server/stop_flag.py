@@ -28,6 +28,12 @@ _DEPTH: Final = 4
 
 _SHARE: Final = 200
 
+_WITH_CONTEXT: Final = frozenset({"hypercorn.asyncio.run", "hypercorn.trio.run", "anycorn.run"})
+"""Modules whose functions hold a worker's context, with its flag, as a local variable."""
+
+_GUNICORN: Final = frozenset({"gunicorn.workers.gasgi", "uvicorn_worker._workers"})
+"""Modules of gunicorn's workers."""
+
 logger: Final = logging.getLogger("sse_asgi")
 
 
@@ -142,10 +148,14 @@ def _servers_in(coroutine: Any) -> Iterator[tuple[object, ServerState]]:
             server = frame.f_locals.get("self")
             if hasattr(server, "should_exit"):
                 yield server, _uvicorn(server)
-        elif module in ("hypercorn.asyncio.run", "hypercorn.trio.run"):
+        elif module in _WITH_CONTEXT:
             context = frame.f_locals.get("context")
             if hasattr(context, "terminated"):
                 yield context, _hypercorn(context)
+        elif module in _GUNICORN:
+            worker = frame.f_locals.get("self")
+            if hasattr(worker, "alive"):
+                yield worker, _gunicorn(worker)
 
 
 def _uvicorn(server: Any) -> ServerState:
@@ -169,6 +179,17 @@ def _hypercorn(context: Any) -> ServerState:
     terminated = context.terminated
     is_worker = parent_process() is not None
     return ServerState(context, lambda: bool(terminated.is_set()), is_worker=is_worker)
+
+
+def _gunicorn(worker: Any) -> ServerState:
+    """Know gunicorn's worker: its flag falls on SIGQUIT and at ``max_requests``, too."""
+    reference = weakref.ref(worker)
+
+    def is_stopping() -> bool:
+        worker = reference()
+        return worker is None or not worker.alive
+
+    return ServerState(worker, is_stopping)
 
 
 def coroutines_of() -> Iterator[Any]:

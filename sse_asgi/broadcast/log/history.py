@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ... import checks
 from .entry import Entry, Position
@@ -15,6 +15,9 @@ from .lock import HandlerSafeLock
 from .topics import TopicIndex
 
 __all__ = ["History", "View"]
+
+_BEYOND: Final = 10**15
+"""A sequence that no log reaches. It has no more digits than the ID of a position may have."""
 
 
 class View(Protocol):
@@ -173,6 +176,15 @@ class History:
     def position_at(self, sequence: int) -> Position | None:
         """Return the position of a sequence, or None until the backend has reached the log."""
         return None if self.stretch is None else Position(self.stretch, sequence)
+
+    @property
+    def beyond(self) -> Position | None:
+        """A position that no entry ever has; None until the backend has reached the log.
+
+        A backend that is asked for it waits for all that the log has now. A position just after the
+        newest entry would be an entry's as soon as one more comes.
+        """
+        return self.position_at(_BEYOND)
 
     def end_of(self, stretch: str) -> int | None:
         """Return the last sequence of a stretch, or None if it is not known here."""

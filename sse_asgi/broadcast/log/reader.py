@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import anyio
@@ -88,7 +89,8 @@ class Backfill:
             self._asking.setdefault(place, []).append(waiter)
             wake = self._wake
         if wake is not None:
-            wake()
+            with suppress(RuntimeError):  # that event loop is gone: the next one will read
+                wake()
 
     async def run(self) -> None:
         """Deliver pages until cancelled."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from .entry import Entry
 
-__all__ = ["Follower", "Topic", "TopicIndex", "merged"]
+__all__ = ["Follower", "Topic", "TopicIndex", "merged", "sequence_of"]
 
 _COMPACT_FROM: Final = 64
 """Trimmed places from which on the list of a topic's entries is cut."""
@@ -47,8 +47,10 @@ class Topic:
 
     @property
     def newest(self) -> int:
-        """The highest sequence that an entry of the topic may have."""
-        return int(self._entries[-1].sequence) if len(self) else self.trimmed
+        """The highest sequence that an entry of the topic may have; also without the lock."""
+        # One step, since another thread may trim the entry meanwhile.
+        entry = next(iter(self._entries[-1:]), None)
+        return self.trimmed if entry is None else int(entry.sequence)
 
     def append(self, entry: Entry) -> None:
         """Add the newest entry."""
@@ -85,8 +87,18 @@ class Topic:
         entries = self._entries
         return map(entries.__getitem__, range(self._index_after(sequence), len(entries)))
 
+    def steadily_after(self, sequence: int) -> Iterator[Entry]:
+        """Return the same entries, also while others are added and old ones are trimmed.
+
+        It ends where an entry was trimmed that it had yet to return.
+        """
+        number = self.total - self.count_after(sequence)
+        while 0 < (left := self.total - number) <= len(self):
+            yield self._entries[-left]
+            number += 1
+
     def _index_after(self, sequence: int) -> int:
-        return bisect_right(self._entries, sequence, lo=self._start, key=_sequence)
+        return bisect_right(self._entries, sequence, lo=self._start, key=sequence_of)
 
 
 class TopicIndex:
@@ -156,8 +168,9 @@ class TopicIndex:
 def merged(topics: Iterable[Topic], after: int) -> Iterator[Entry]:
     """Return the retained entries of several topics after a sequence, oldest first."""
     several = [topic.after(after) for topic in topics]
-    return several[0] if len(several) == 1 else merge(*several, key=_sequence)
+    return several[0] if len(several) == 1 else merge(*several, key=sequence_of)
 
 
-def _sequence(entry: Entry) -> int:
+def sequence_of(entry: Entry) -> int:
+    """Return the place of an entry in the log, by which entries are in order."""
     return entry.sequence

@@ -74,10 +74,17 @@ def uvicorn() -> Any:
     return names["Server"]()
 
 
-def hypercorn() -> Callable[[Context, Any], Coroutine[Any, Any, None]]:
+def gunicorn() -> Any:
+    """Return a worker whose frames look like those of gunicorn's own ASGI worker."""
+    names: dict[str, Any] = {"__name__": "gunicorn.workers.gasgi"}
+    exec(UVICORN.replace("self.should_exit = False", "self.alive = True"), names)
+    return names["Server"]()
+
+
+def hypercorn(name: str = "") -> Callable[[Context, Any], Coroutine[Any, Any, None]]:
     """Return a function whose frame looks like that of hypercorn's worker."""
-    name = "hypercorn.asyncio.run" if LoopState.current().on_asyncio else "hypercorn.trio.run"
-    names: dict[str, Any] = {"__name__": name}
+    own = "hypercorn.asyncio.run" if LoopState.current().on_asyncio else "hypercorn.trio.run"
+    names: dict[str, Any] = {"__name__": name or own}
     exec(HYPERCORN, names)
     worker: Callable[[Context, Any], Coroutine[Any, Any, None]] = names["worker_serve"]
     return worker
@@ -124,6 +131,31 @@ async def test_uvicorn_that_is_gone_is_stopping() -> None:
     del server
     gc.collect()  # the cancellation's traceback refers to its frames
     assert state.is_stopping()
+
+
+async def test_gunicorn_s_worker_is_found_and_its_flag_is_read() -> None:
+    worker = gunicorn()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.serve, anyio.sleep_forever)
+        await settle()
+        (state,) = found()
+        assert not state.is_worker
+        assert not state.is_stopping()
+        worker.alive = False
+        assert state.is_stopping()
+        tasks.cancel_scope.cancel()
+
+
+async def test_anycorn_is_found_and_its_flag_is_read() -> None:
+    context = Context()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hypercorn("anycorn.run"), context, anyio.sleep_forever)
+        await settle()
+        (state,) = found()
+        assert not state.is_stopping()
+        context.terminated.set()
+        assert state.is_stopping()
+        tasks.cancel_scope.cancel()
 
 
 async def test_hypercorn_is_found_and_its_flag_is_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from functools import partial
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute
 
 from sse_asgi import EventStream, drain
 from sse_asgi.asgi.server.transport import abort_connection
@@ -147,6 +149,59 @@ def test_hypercorn_s_connection_of_http_2_is_left_to_its_other_streams() -> None
     send = hypercorn_send(H2Protocol, writer=SimpleNamespace(transport=transport))
     assert not abort_connection(send)
     assert not transport.aborted
+
+
+class AnycornStage(Stage):
+    """One of anycorn's, which is made like hypercorn."""
+
+    __module__ = "anycorn.protocol"
+
+
+@pytest.mark.parametrize("name", ["H11Protocol", "H2Protocol"])
+def test_anycorn_s_socket_is_shut_down_unless_it_carries_other_streams(name: str) -> None:
+    def named(kind: str, **attributes: Any) -> Any:
+        return type(kind, (AnycornStage,), {"__module__": "anycorn.protocol"})(**attributes)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        attributes = {SocketAttribute.raw_socket: lambda: ours}
+        stream = SimpleNamespace(extra=lambda attribute: attributes[attribute]())
+        server = named("TCPServer", stream=stream)
+        send = named("HTTPStream", send=named(name, send=server.handle).handle).app_send
+        theirs.setblocking(False)
+        if name == "H11Protocol":
+            assert abort_connection(send)
+            assert theirs.recv(1) == b""
+        else:
+            assert not abort_connection(send)
+            with pytest.raises(BlockingIOError):
+                theirs.recv(1)
+
+
+class ASGIProtocol:
+    """gunicorn's: the ``send`` that the app gets is a function inside of its method."""
+
+    __module__ = "gunicorn.asgi.protocol"
+
+    def __init__(self, transport: Transport, h2_conn: object = None) -> None:
+        self.transport = transport
+        self._h2_conn = h2_conn
+
+    def make_send(self) -> Any:
+        """Return what the app gets."""
+
+        async def send(message: Any) -> None:
+            self.transport.abort()
+
+        return send
+
+
+def test_gunicorn_s_transport_is_aborted_unless_it_carries_other_streams() -> None:
+    transport = Transport()
+    assert abort_connection(ASGIProtocol(transport).make_send())
+    assert transport.aborted == 1
+    assert not abort_connection(ASGIProtocol(transport, object()).make_send())
+    assert transport.aborted == 1
 
 
 @pytest.mark.needs("trio")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from sse_asgi.broadcast import Entry, Position
+from sse_asgi import Refusal
+from sse_asgi.broadcast import Entry, Hub, Position
 from sse_asgi.broadcast.backends.redis import RedisBackend
+from sse_asgi.broadcast.backends.redis.connection import RedisConnection
+from sse_asgi.broadcast.backends.redis.follower import Follower
+from sse_asgi.broadcast.backends.redis.log import Newest, RedisLog, State
+from tests.broadcast.reading import Reader
 
 from .engine import Engine
 from .logs import block_of, number_of, publish_all, running, until, within_thread
@@ -237,3 +243,49 @@ async def test_an_engine_that_fell_back_begins_another_life(
                 assert [number_of(entry) for entry in backend.history] == [0]
     finally:
         await within_thread(engine.stop)
+
+
+async def lose_nothing(engine: Engine, name: str) -> None:
+    """Restart the engine: new entries have another stretch."""
+    await within_thread(engine.stop)
+    await within_thread(engine.start)
+
+
+async def lose_all(engine: Engine, name: str) -> None:
+    """Empty the engine: the log begins another life."""
+    await within_thread(flush, engine, name)
+
+
+@pytest.mark.parametrize("happens", [lose_nothing, lose_all], ids=lambda what: what.__name__)
+async def test_topic_begun_since_is_not_absent_for_a_process_that_lags(
+    engine: Engine,
+    name: str,
+    happens: Callable[[Engine, str], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, going_on, check = anyio.Event(), anyio.Event(), Follower.check
+    going_on.set()
+
+    async def check_late(follower: Follower, connection: RedisConnection) -> None:
+        await going_on.wait()
+        await check(follower, connection)
+
+    async def ask(log: RedisLog, connection: RedisConnection, newest: Newest) -> State:
+        state = await checked(log, connection, newest)
+        asked.set()
+        return state
+
+    checked = RedisLog.check
+    monkeypatch.setattr(Follower, "check", check_late)
+    hub = Hub(RedisBackend(engine.url, name=name, block=0.1))
+    async with hub, anyio.create_task_group() as tasks:
+        await hub.publish("other", "x")
+        await until(lambda: hub.backend.history.tip == 1)
+        going_on = anyio.Event()
+        await happens(engine, name)
+        await hub.publish("topic", "here", first=True)
+        monkeypatch.setattr(RedisLog, "check", ask)
+        content = hub.subscribe("topic", start="oldest", absent=Refusal(404))
+        tasks.start_soon(Reader(content).until, lambda event: event.data == "here")
+        await asked.wait()
+        going_on.set()

@@ -198,7 +198,7 @@ class RedisBackend:
         """
         history = self.history
         known = history.knows(after)
-        if known is None:
+        if known is None or after.sequence > history.tip:
             return await self._read_ahead(after)
         life, sequence = history.epoch, after.sequence
         if not known or life is None:
@@ -213,14 +213,16 @@ class RedisBackend:
         return Page((), sequence + 1)  # somebody has deleted entries
 
     async def _read_ahead(self, position: Position) -> Page:
-        """Wait for entries that this process has not heard of; refuse a position of no entry."""
+        """Wait for an entry that this process has not heard of.
+
+        If the log has no such entry, wait for all that it has now. After a restart of the server
+        these entries are of another stretch, or of another life.
+        """
         state = await self._persist(lambda one: self._log.check(one, Newest("", "", 0, "")))
         ends = {**state.ends, state.stretch: state.tip}
-        if state.life != self.history.epoch or position.epoch not in ends:
-            return Page((), self.history.tip)
-        sequence = min(position.sequence, ends[position.epoch])
-        await self._follower.reach(Position(position.epoch, sequence))
-        return Page((), 0)
+        is_there = position.sequence <= ends.get(position.epoch, -1)
+        await self._follower.reach(position if is_there else Position(state.stretch, state.tip))
+        return Page((), 0 if position.epoch in ends else self.history.tip)
 
     async def _fetch(self, first: int, last: int) -> Page:
         """Fetch a page, as soon as Redis can be reached."""
