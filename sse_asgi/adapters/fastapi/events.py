@@ -9,9 +9,8 @@ from inspect import isclass
 from types import UnionType
 from typing import Annotated, Any, Union
 
-from pydantic import Discriminator, TypeAdapter
+from pydantic import Field, RootModel, TypeAdapter, create_model
 from starlette.responses import Response
-from typing_extensions import TypeAliasType
 
 from ...checks import refuse, text
 from ...wire import EncodedBatch, JSONServerSentEvent, ServerSentEvent
@@ -145,8 +144,8 @@ def _component(members: tuple[type, ...], discriminator: str | None, name: str |
     """Return the type that FastAPI describes among the components: the union by its name."""
     union: Any = Union[members]  # noqa: UP007 - the members are known at run time only
     if len(members) > 1 and discriminator and all(_is_named(m, discriminator) for m in members):
-        union = Annotated[union, Discriminator(discriminator)]
-    return union if name is None else TypeAliasType(name, union)
+        union = Annotated[union, Field(discriminator=discriminator)]
+    return union if name is None else create_model(name, __base__=RootModel[union])
 
 
 def _is_named(member: type, discriminator: str) -> bool:
