@@ -58,6 +58,16 @@ VARIANTS = {
 }
 
 
+SHARED = """
+import { SharedEventSource } from "sse-asgi/shared";
+const source: EventSource = new SharedEventSource("/events", { silence: 45_000 });
+source.addEventListener("price", ({ data }: MessageEvent<string>) => console.log(data));
+new SharedEventSource(async () => "/events", { name: "events" });
+// @ts-expect-error: a function needs a name
+new SharedEventSource(() => "/events");
+"""
+
+
 @pytest.fixture(scope="module")
 def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Run the commands of the guide on each variant; return the errors of the last one."""
@@ -69,6 +79,7 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         (directory / name).mkdir()
         (directory / name / "fastapi_tokens.py").write_text(source, "utf-8")
         (directory / name / "page.ts").write_text(page, "utf-8")
+    (directory / "as_it_is" / "shared.ts").write_text(SHARED, "utf-8")
     dump(directory)
     modules = directory / "node_modules"
     modules.mkdir()
@@ -81,7 +92,8 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     tools = npm.installed() / ".bin"
     made = npm.execute(tools / "openapi-ts", directory)
     assert made.returncode == 0, made.stdout + made.stderr
-    checked = npm.execute(tools / "tsc", directory, *TSC, *(f"{name}/page.ts" for name in VARIANTS))
+    pages = ["as_it_is/shared.ts", *(f"{name}/page.ts" for name in VARIANTS)]
+    checked = npm.execute(tools / "tsc", directory, *TSC, *pages)
     lines = checked.stdout.splitlines()
     assert all(line.startswith((" ", *VARIANTS)) for line in lines), checked.stdout
     return {name: [line for line in lines if line.startswith(name)] for name in VARIANTS}
