@@ -18,7 +18,7 @@ from .measure import AGAIN, Effort, Growth, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
-from .sections import load_rows
+from .sections import load_lines, load_rows
 from .sections.scale import ADVISED
 
 TINY = Effort(
@@ -56,6 +56,16 @@ def assert_figures(rows: list[Row], columns: set[str]) -> None:
         expected = windows if "window" in row.quantity.label else columns
         assert set(row.figures) == expected, row.quantity.label
         assert all(isfinite(figure.value) for figure in row.figures.values()), row
+
+
+@pytest.mark.needs("uvicorn")
+def test_the_fleet_is_simulated() -> None:
+    lines = load_lines("fleet")
+    assert lines is not None
+    found = list(lines(Bench((), "asyncio", Effort.quick())))
+    assert any("all at once" in line for line in found)
+    assert any("50 clients took" in line for line in found)
+    assert load_lines("encode") is None
 
 
 needs_peers = pytest.mark.needs("uvloop", "fastapi.sse", "litestar", "sse_starlette", "starlette")
