@@ -18,6 +18,7 @@ __all__ = ["chromium"]
 
 class _Chromium:
     keeps_pages = True
+    codings = frozenset({"gzip", "br", "zstd"})
 
     def __init__(self, context: BrowserContext) -> None:
         self._context = context

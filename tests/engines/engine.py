@@ -61,6 +61,9 @@ class Engine(Protocol):
     keeps_pages: bool
     """Whether a page whose script closes its stream in time goes into the back/forward cache."""
 
+    codings: frozenset[str]
+    """The content codings that it asks a server on this machine for, over plain HTTP."""
+
     def open(self) -> Tab:
         """Open a tab; it shares cookies, locks and channels with the others."""
 

@@ -41,6 +41,7 @@ class _Firefox:
     """One session of WebDriver BiDi (W3C)."""
 
     keeps_pages = False  # it looks for open requests before it tells the page
+    codings = frozenset({"gzip", "br", "zstd"})
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket

@@ -27,6 +27,8 @@ pytestmark = [
 ]
 
 TEXTS = [f"{'words that come again ' * 9}{number}" for number in range(4)]
+CODING_OF = """async (url) =>
+    (await fetch(url, { method: "HEAD" })).headers.get("content-encoding")"""
 CUTS = {"inside": rb"id: \d*5\n", "after it": rb"id: \d*5\n(?:[^\n]+\n)+\n"}
 UVICORN = next(it for it in CONFIGURATIONS if it.name == "uvicorn-httptools-uvloop")
 
@@ -137,6 +139,8 @@ def test_compressed_event_is_seen_before_the_next_one_is_told(
     page = Page(engine.open())
     page.goto(f"http://127.0.0.1:{coding_server.process.port}/")
     url = f"/coded?key={key}&coding={coding}"
+    asked = page.evaluate(CODING_OF, url)
+    assert asked == (coding if coding in engine.codings else None)
     follow(page, url, "message")
     for number, text in enumerate(TEXTS, 1):
         coding_server.ask("/control/tell", key=key, text=text)

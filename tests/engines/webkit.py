@@ -30,6 +30,7 @@ class _WebKit:
     """One session of WebDriver (W3C)."""
 
     keeps_pages = True
+    codings = frozenset({"gzip"})
 
     def __init__(self, port: int, browser: Path) -> None:
         self._port = port
