@@ -23,9 +23,8 @@ FEW_THREADS: Edit = (
 )
 FEW_CONNECTIONS: Edit = (
     "  - name: app\n    load",
-    "  - name: app\n"
-    "    circuit_breakers: {thresholds: [{max_connections: 2, max_pending_requests: 1}]}\n"
-    "    load",
+    "  - name: app\n    circuit_breakers:\n      thresholds:\n"
+    + "      - {max_connections: 2, max_pending_requests: 1}\n    load",
 )
 SHORT_ROUTE: Edit = ("route: {cluster: app}", "route: {cluster: app, timeout: 1s}")
 
