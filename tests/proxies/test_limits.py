@@ -21,11 +21,8 @@ FEW_THREADS: Edit = (
     "Listen 8080",
     "ServerLimit 1\nStartServers 1\nThreadsPerChild 2\nMaxRequestWorkers 2\nListen 8080",
 )
-FEW_CONNECTIONS: Edit = (
-    "  - name: app\n    load",
-    "  - name: app\n    circuit_breakers:\n      thresholds:\n"
-    + "      - {max_connections: 2, max_pending_requests: 1}\n    load",
-)
+BREAKERS = "circuit_breakers: {thresholds: [{max_connections: 2, max_pending_requests: 1}]}"
+FEW_CONNECTIONS: Edit = ("  - name: app\n    load", f"  - name: app\n    {BREAKERS}\n    load")
 SHORT_ROUTE: Edit = ("route: {cluster: app}", "route: {cluster: app, timeout: 1s}")
 
 
