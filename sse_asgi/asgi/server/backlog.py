@@ -133,7 +133,7 @@ def _peer(send: Send) -> Peer | None:
         if is_of(candidate, "daphne.", "WebRequest"):
             return _daphne(candidate)
         if is_of(candidate, "gunicorn.asgi.", "ASGIProtocol"):
-            return _gunicorn(candidate.transport)
+            return _gunicorn(candidate)
     return None
 
 
@@ -178,8 +178,9 @@ def _daphne(request: Any) -> Peer:
     return Peer(unsent)
 
 
-def _gunicorn(transport: Any) -> Peer | None:
-    """Know gunicorn's transport, which it fills by ``writelines``."""
+def _gunicorn(protocol: Any) -> Peer | None:
+    """Know gunicorn's protocol, which fills its transport by ``writelines``."""
+    transport = protocol.transport
     writelines = type(transport).writelines
     if getattr(writelines, "__module__", None) != "asyncio.selector_events":
         return None
