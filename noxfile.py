@@ -98,6 +98,8 @@ def parts(session: nox.Session) -> None:
 
 def _pytest(session: nox.Session, marked: str, extras: str, *, workers: int) -> None:
     session.install("-e", f".[{extras}]")
+    # Each server that a test starts imports the library, which is compiled once.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     # By files, so that the tests which share a server or a browser find it running.
     options = (f"--numprocesses={workers}", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)

@@ -246,6 +246,8 @@ class Hub:
             if not self._blocks and self.backend.needs_run:
                 with anyio.move_on_after(_STOP_TIMEOUT, shield=True):
                     await self._service.stop()
+                if self._blocks:  # another event loop has entered one meanwhile
+                    self._ended(EventLoop())
 
     async def _run(self) -> None:
         failure: Exception | None = None
@@ -264,9 +266,7 @@ class Hub:
 
     def _ended(self, loop: EventLoop) -> None:
         """Have the backend run in another event loop that has subscribers: its own has ended."""
-        if self.history.failure is not None:
-            return
-        for feeds in self._feeds.values():
+        for feeds in self._feeds.values() if self.history.failure is None else ():
             other = feeds.event_loop
             if feeds.places and not other.is_same_as(loop):
                 with suppress(RuntimeError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from signal import SIGTERM, signal
 
 import anyio
 
@@ -13,9 +15,9 @@ from .bench import LOOPS, Bench
 from .broadcasters import PROGRAMS
 from .machine import described
 from .measure import Effort
-from .peers import PEERS
+from .peers import PEERS, versions
 from .plot import SIZES, draw
-from .sections import LONG, SECTIONS, headings, load_rows
+from .sections import LONG, SECTIONS, headings, load_lines, load_rows
 from .table import MarkdownTable, Table
 
 ALL = (*PEERS, *PROGRAMS)
@@ -83,8 +85,13 @@ def _effort(options: argparse.Namespace) -> Effort:
 async def run(task: Task) -> None:
     """Measure and print the sections, one after the other."""
     bench, where = task.bench, described(task.bench.loop)
-    print(f"{where}\n{LEGEND}")
+    print(f"{where}; {versions()}\n{LEGEND}")
     for section in task.sections:
+        lines = load_lines(section)
+        if lines is not None:
+            for line in lines(bench):
+                print(line, flush=True)
+            continue
         names = headings(section, bench)
         table = (MarkdownTable if task.markdown else Table)(section, names)
         print(table.head())
@@ -99,6 +106,7 @@ async def run(task: Task) -> None:
 
 def main() -> None:
     """Run from the command line."""
+    signal(SIGTERM, lambda *_: sys.exit("ended by a signal"))  # what it runs ends before it
     task = parse()
     backend, options = task.bench.backend, task.bench.backend_options
     anyio.run(run, task, backend=backend, backend_options=options)

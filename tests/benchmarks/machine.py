@@ -7,18 +7,16 @@ import platform
 from datetime import date
 from pathlib import Path
 
-from .peers import versions
-
 __all__ = ["described"]
 
 
 def described(loop: str) -> str:
-    """Return the date, the machine and the versions, in one line."""
+    """Return the date, the machine and the version of Python, in one line."""
     today = date.today()  # where the machine is
     when = f"{today.day} {today:%B %Y}"
     cores = len(os.sched_getaffinity(0))
     python = f"Python {platform.python_version()}, {loop}"
-    return f"{when}; {cores} cores{_model()}, {platform.system()}; {python}; {versions()}"
+    return f"{when}; {cores} cores{_model()}, {platform.system()}; {python}"
 
 
 def _model() -> str:

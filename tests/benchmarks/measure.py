@@ -86,6 +86,8 @@ class Effort:
     :param scales: numbers of clients of one worker that are counted by readers
     :param fleet: clients of several workers together
     :param patience: seconds for which events are published to so many clients
+    :param simulated: clients of the simulated deploy
+    :param is_whole: the figures are good enough to be shown
     :param watch: seconds for which clients are watched that get nothing but pings
     :param growth: how far a hub grows
     """
@@ -104,6 +106,8 @@ class Effort:
     fleet: int = 50_000
     patience: float = 10.0
     watch: float = 15.0
+    simulated: int = 100_000
+    is_whole: bool = True
     growth: Growth = Growth()
 
     @classmethod
@@ -124,6 +128,8 @@ class Effort:
             fleet=300,
             patience=0.2,
             watch=1.0,
+            simulated=1_000,
+            is_whole=False,
             growth=Growth.quick(),
         )
 

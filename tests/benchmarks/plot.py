@@ -15,11 +15,14 @@ SIZES: Final = (10, 100, 1_000, 3_000, 10_000, 19_000)
 """Numbers of clients that the plot shows unless others are asked for."""
 
 PANELS: Final = {
-    "a delivery": "a delivery, CPU µs",
-    "a ping": "a ping of an idle client, CPU µs",
-    "each holds": "memory of an idle client, KiB",
+    "a delivery": ("a delivery, CPU µs", 0),
+    "a ping": ("a ping to an idle client, CPU µs", 1_000),
+    "each holds": ("memory of an idle client, KiB", 0),
 }
-"""From the labels of rows to the titles of the panels."""
+"""From the labels of rows to the titles of the panels, and the fewest clients that are shown.
+
+The pings of few clients take no more than what a server without clients takes now and then.
+"""
 
 COLORS: Final = {
     LIMIT: "#888888",
@@ -61,10 +64,9 @@ def draw(rows: Sequence[Row], names: Mapping[str, str], caption: str, path: Path
     # Text stays text, and two drawings of the same figures are the same file.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "scale", "font.size": 9}):
         figure = Figure(figsize=INCHES, layout="constrained", facecolor="white")
-        for axes, (what, title) in zip(
-            figure.subplots(1, len(PANELS)), PANELS.items(), strict=True
-        ):
-            _draw_panel(axes, lines_of(rows, what), names, title)
+        panels = zip(figure.subplots(1, len(PANELS)), PANELS, strict=True)
+        for axes, what in panels:
+            _draw_panel(axes, lines_of(rows, what), names, *PANELS[what])
         figure.legend(
             *axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(COLORS)
         )
@@ -77,17 +79,22 @@ def _draw_panel(
     lines: Mapping[str, Sequence[tuple[int, float]]],
     names: Mapping[str, str],
     title: str,
+    fewest: int,
 ) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     for key, color in COLORS.items():
         if key in lines:
             # A logarithm has no place for what was too little to be measured.
-            points = [(clients, value) for clients, value in lines[key] if value > 0]
+            points = [point for point in lines[key] if point[0] >= fewest and point[1] > 0]
             clients, values = zip(*points, strict=True) if points else ((), ())
             axes.plot(clients, values, color=color, label=names[key], marker=".", linewidth=1.5)
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("clients")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
+    for axis, formatter in ((axes.xaxis, "{x:,.0f}"), (axes.yaxis, "{x:g}")):
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(formatter)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.grid(linewidth=0.3)

@@ -15,6 +15,7 @@ from .sections import load_rows
 TINY = Effort(rounds=1, batch=0.0001, further=20, connections=4)
 
 
+@pytest.mark.parts
 @pytest.mark.needs("brotli", "zstd-module", "uvloop")
 def test_every_coding_has_a_figure_and_makes_less_of_the_bytes() -> None:
     bench = Bench((OURS,), "uvloop", TINY)

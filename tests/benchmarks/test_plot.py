@@ -21,15 +21,15 @@ def rows() -> list[Row]:
     found = {name: [float(place + 1)] * 9 for place, name in enumerate(NAMES)}
     return [
         row
-        for clients in (10, 1_000)
+        for clients in (10, 2_000)
         for row in rows_of(quantities(f"{clients:,} clients"), found, LIMIT)
     ]
 
 
 def test_each_column_is_a_line_over_the_numbers_of_clients() -> None:
     lines = lines_of(rows(), "a delivery")
-    assert lines[LIMIT] == [(10, 1e6), (1_000, 1e6)]
-    assert lines[OURS] == [(10, 2e6), (1_000, 2e6)]
+    assert lines[LIMIT] == [(10, 1e6), (2_000, 1e6)]
+    assert lines[OURS] == [(10, 2e6), (2_000, 2e6)]
 
 
 @pytest.mark.needs("matplotlib")

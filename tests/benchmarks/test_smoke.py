@@ -18,7 +18,7 @@ from .measure import AGAIN, Effort, Growth, Row
 from .peer import ASGIApp, Plan
 from .peers import LIMIT, OURS, PEERS, load
 from .process import run
-from .sections import load_rows
+from .sections import load_lines, load_rows
 from .sections.scale import ADVISED
 
 TINY = Effort(
@@ -58,9 +58,21 @@ def assert_figures(rows: list[Row], columns: set[str]) -> None:
         assert all(isfinite(figure.value) for figure in row.figures.values()), row
 
 
+@pytest.mark.parts
+@pytest.mark.needs("uvicorn")
+def test_the_fleet_is_simulated() -> None:
+    lines = load_lines("fleet")
+    assert lines is not None
+    found = list(lines(Bench((), "asyncio", Effort.quick())))
+    assert any("all at once" in line for line in found)
+    assert any("50 clients took" in line for line in found)
+    assert load_lines("encode") is None
+
+
 needs_peers = pytest.mark.needs("uvloop", "fastapi.sse", "litestar", "sse_starlette", "starlette")
 
 
+@pytest.mark.parts
 @needs_peers
 def test_every_peer_that_encodes_has_a_figure_in_each_row_of_encode() -> None:
     rows = measured("encode", PEERS)
@@ -69,16 +81,19 @@ def test_every_peer_that_encodes_has_a_figure_in_each_row_of_encode() -> None:
     assert_figures(rows, columns)
 
 
+@pytest.mark.parts
 @needs_peers
 def test_every_peer_has_a_figure_in_each_row_of_stream() -> None:
     assert_figures(measured("stream", PEERS), {*PEERS, AGAIN})
 
 
+@pytest.mark.parts
 @pytest.mark.needs("trio")
 def test_stream_runs_on_trio_without_the_peers_that_do_not() -> None:
     assert_figures(measured("stream", (OURS,), "trio"), {LIMIT, AGAIN, OURS})
 
 
+@pytest.mark.parts
 @pytest.mark.needs("uvicorn", "httptools", "uvloop")
 @pytest.mark.parametrize("section", ["server", "connect", "idle"])
 def test_every_column_of_a_real_server_has_figures(section: str) -> None:
@@ -123,6 +138,7 @@ def test_every_direction_of_growth_is_held_against_its_first_size() -> None:
     assert len(rows) == 13
 
 
+@pytest.mark.parts
 @pytest.mark.needs("uvloop")
 def test_people_with_topics_of_their_own_are_held_against_those_who_share() -> None:
     rows = measured("people", ())

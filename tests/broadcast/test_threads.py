@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 import anyio
@@ -127,6 +127,38 @@ def test_backend_moves_to_an_event_loop_that_still_needs_it() -> None:
         assert stays.call(hub.publish, "a", "2")
         assert reader.result(WAIT)[-1] == "2"
     assert hub.backend.runs == 2  # type: ignore[attr-defined]
+
+
+def test_block_entered_while_the_last_one_is_left_keeps_the_backend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = on_an_engine()
+    engine: Engine = hub.backend.engine  # type: ignore[attr-defined]
+    stop = hub._service.stop
+    with (
+        anyio.from_thread.start_blocking_portal() as leaves,
+        anyio.from_thread.start_blocking_portal() as enters,
+    ):
+        ready = threading.Event()
+
+        async def enter() -> list[str]:
+            async with hub:
+                return await follow(hub, "x", ready.set)
+
+        async def enter_and_stop() -> None:
+            readers.append(enters.start_task_soon(enter))
+            assert ready.wait(WAIT)
+            await stop()
+
+        async def enter_and_leave() -> None:
+            async with hub:
+                monkeypatch.setattr(hub._service, "stop", enter_and_stop)
+            monkeypatch.undo()
+
+        readers: list[Future[list[str]]] = []
+        leaves.call(enter_and_leave)
+        engine.append("a", b"data: x\n\n", None)
+        assert readers[0].result(WAIT)[-1] == "x"
 
 
 def test_program_without_an_event_loop_publishes_from_its_first_call_on() -> None:

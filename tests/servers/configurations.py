@@ -16,6 +16,7 @@ class Protocol(Enum):
 
     HTTP1 = "http/1.1"
     HTTP2 = "h2c"
+    HTTP3 = "h3"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Configuration:
     """One server with one choice of its parts.
 
     ``command`` follows ``python -m``; ``{port}``, ``{workers}`` and ``{app}`` are left open in it.
+    The files ``key.pem`` and ``certificate.pem`` lie where an HTTP/3 server is started.
     ``runs_once``: another configuration of the server stands for it on each further Python.
     """
 
@@ -68,6 +70,21 @@ def _hypercorn(worker_class: str, protocol: Protocol, *needs: str) -> Configurat
         ),
         protocol=protocol,
         needs=("hypercorn", *needs),
+    )
+
+
+def _quic(server: str, worker_class: str, *needs: str, once: bool = True) -> Configuration:
+    """Return the configuration of one worker over QUIC: several would mix up their datagrams."""
+    return Configuration(
+        name=f"{server}-{worker_class}-h3",
+        command=(
+            *(server, "--bind", "127.0.0.1:0", "--insecure-bind", "127.0.0.1:{port}"),
+            *("--quic-bind", "127.0.0.1:{port}", "--worker-class", worker_class),
+            *("--keyfile", "key.pem", "--certfile", "certificate.pem", "{app}"),
+        ),
+        protocol=Protocol.HTTP3,
+        needs=(server, "aioquic", "openssl", *needs),
+        runs_once=once,
     )
 
 
@@ -151,10 +168,15 @@ CONFIGURATIONS = (
     _hypercorn("uvloop", Protocol.HTTP2, "uvloop", "h2"),
     _hypercorn("trio", Protocol.HTTP1, "trio"),
     _hypercorn("trio", Protocol.HTTP2, "trio", "h2"),
+    _quic("hypercorn", "asyncio", once=False),
+    _quic("hypercorn", "uvloop", "uvloop"),
+    _quic("hypercorn", "trio", "trio"),
     _anycorn("asyncio", Protocol.HTTP1),
     _anycorn("asyncio", Protocol.HTTP2, "h2"),
     _anycorn("trio", Protocol.HTTP1, "trio", once=False),
     _anycorn("trio", Protocol.HTTP2, "trio", "h2"),
+    _quic("anycorn", "asyncio"),
+    _quic("anycorn", "trio", "trio"),
     _uvicorn("httptools", "uvloop", "uvloop"),
     _uvicorn("httptools", "asyncio"),
     _uvicorn("h11", "uvloop", "uvloop"),

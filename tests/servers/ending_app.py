@@ -8,6 +8,7 @@ task group. ``/control/...`` steers.
 from __future__ import annotations
 
 import gc
+import resource
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -103,6 +104,8 @@ class EndingApp:
             case "/control/drain-from-a-thread":
                 for app in self._streams.values():
                     threading.Thread(target=app.drain).start()
+            case "/control/peak":
+                return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
             case "/control/size":
                 gc.collect()
                 return f"{len(gc.get_objects())} {threading.active_count()}"

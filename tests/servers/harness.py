@@ -6,6 +6,7 @@ talks to it on the connections of :meth:`Server.connect`.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.servers import http1, http2
+from tests.servers import http1, http2, http3
 
 from .configurations import CONFIGURATIONS, Configuration, Protocol
 from .process import ServerProcess, free_port
@@ -36,6 +37,8 @@ class Server:
         """Open a connection in the protocol of the configuration."""
         if self.configuration.protocol is Protocol.HTTP2:
             return http2.Http2Connection(self.process.port)
+        if self.configuration.protocol is Protocol.HTTP3:
+            return http3.Http3Connection(self.process.port)
         return http1.Http1Connection(self.process.port)
 
     def ask(self, path: str, **query: str) -> str:
@@ -68,6 +71,16 @@ def marks_of(configuration: Configuration) -> list[pytest.MarkDecorator]:
     return [*marks, pytest.mark.parts] if configuration.runs_once else marks
 
 
+def make_certificate(directory: Path) -> None:
+    """Make a key and a certificate that it has signed itself."""
+    command = (
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+        *("-keyout", "key.pem", "-out", "certificate.pem"),
+    )
+    subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=20)
+
+
 @contextmanager
 def serve(
     configuration: Configuration,
@@ -82,6 +95,8 @@ def serve(
     :raises RuntimeError: the server ended before it answered
     :raises TimeoutError: it does not answer
     """
+    if configuration.protocol is Protocol.HTTP3:
+        make_certificate(directory)
     probe = http2.PROBE if configuration.protocol is Protocol.HTTP2 else http1.PROBE
     for attempt in range(1, ATTEMPTS + 1):
         port = free_port()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .configurations import Configuration
+from .configurations import Configuration, Protocol
 from .harness import each_configuration, serve
 from .http2 import Http2Connection
 from .test_clients import swallows
@@ -106,3 +106,16 @@ def test_uvicorn_s_worker_under_gunicorn_ignores_sigquit(
         server.process.signal(signal.SIGINT)  # which the parent passes on as SIGQUIT
         assert server.process.wait(4) == 0
         assert "was sent SIGKILL" in server.process.log
+
+
+@pytest.mark.parametrize(
+    "configuration", each_configuration(when=lambda it: it.protocol is Protocol.HTTP3)
+)
+def test_application_is_not_told_that_a_connection_of_quic_is_closed(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        with server.connect() as connection:
+            assert connection.get("/told").read_event() is not None
+        with pytest.raises(TimeoutError):
+            server.process.wait_log("told", timeout=1)

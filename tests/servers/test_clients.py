@@ -28,6 +28,9 @@ while connection.recv(65536):
 """
 
 
+MOST_GROWTH = 32 * 1024 * 1024
+"""Bytes by which a flood to a client that does not read may make a worker grow."""
+
 HANDSHAKE = (
     b"GET /plain HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -52,15 +55,15 @@ def wait_for_reasons(server: Server, number: int) -> list[str]:
     return reasons
 
 
-def has_backpressure(configuration: Configuration) -> bool:
-    """Tell whether ``send`` waits for a client that does not read: daphne's never does."""
-    return configuration.server != "daphne"
-
-
 def swallows(configuration: Configuration) -> bool:
     """Tell whether ``send`` takes all for a stream whose window is full: see the canaries."""
     over_http2 = configuration.protocol is Protocol.HTTP2
     return over_http2 and configuration.server in ("hypercorn", "uvicorn")
+
+
+def peak_of(server: Server) -> int:
+    """Return the most memory that the worker has used, in bytes."""
+    return int(server.ask("/control/peak")) * 1024
 
 
 def ask_to_flood(server: Server, path: str = "/flood") -> socket.socket:
@@ -76,7 +79,7 @@ def ask_to_flood(server: Server, path: str = "/flood") -> socket.socket:
 
 
 def test_client_that_is_killed_is_gone(server: Server) -> None:
-    if server.configuration.protocol is Protocol.HTTP2:
+    if server.configuration.protocol is not Protocol.HTTP1:
         return  # the reader below speaks HTTP/1.1
     before = len(server.ask("/control/reasons").split())
     reader = subprocess.Popen(
@@ -90,7 +93,7 @@ def test_client_that_is_killed_is_gone(server: Server) -> None:
 
 
 def test_client_that_has_closed_its_half_is_gone(server: Server) -> None:
-    if server.configuration.protocol is Protocol.HTTP2:
+    if server.configuration.protocol is not Protocol.HTTP1:
         return
     before = len(server.ask("/control/reasons").split())
     with socket.create_connection(("127.0.0.1", server.process.port), TIMEOUT) as client:
@@ -101,7 +104,7 @@ def test_client_that_has_closed_its_half_is_gone(server: Server) -> None:
 
 
 def test_websocket_handshake_is_denied_with_one_whole_response(server: Server) -> None:
-    if server.configuration.protocol is Protocol.HTTP2:
+    if server.configuration.protocol is not Protocol.HTTP1:
         return  # a handshake is another one there (RFC 8441)
     with socket.create_connection(("127.0.0.1", server.process.port), TIMEOUT) as client:
         client.sendall(HANDSHAKE)
@@ -141,15 +144,13 @@ def size(server: Server) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     "configuration",
-    each_configuration(
-        when=lambda it: has_backpressure(it) and it.protocol is Protocol.HTTP1,
-    ),
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP1),
 )
 def test_client_that_does_not_read_is_ended_and_its_neighbour_is_not(
     configuration: Configuration, tmp_path: Path
 ) -> None:
     with serve(configuration, APP, tmp_path) as server, server.connect() as connection:
-        neighbour = connection.get("/ticking")
+        neighbour, peak = connection.get("/ticking"), peak_of(server)
         with ask_to_flood(server):
             deadline = time.monotonic() + TIMEOUT
             while "SLOW_CLIENT" not in server.process.log:
@@ -158,6 +159,7 @@ def test_client_that_does_not_read_is_ended_and_its_neighbour_is_not(
                 assert event is not None
                 assert time.monotonic() < deadline, server.process.log
             assert server.ask("/control/reasons") == "SLOW_CLIENT"
+            assert peak_of(server) < peak + MOST_GROWTH
             server.process.signal(signal.SIGTERM)
             if configuration.server == "granian":
                 # It waits for that client to read, and no application can do anything about it:
@@ -170,20 +172,21 @@ def test_client_that_does_not_read_is_ended_and_its_neighbour_is_not(
 
 @pytest.mark.parametrize(
     "configuration",
-    each_configuration(when=lambda it: it.protocol is Protocol.HTTP2 and not swallows(it)),
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP2),
 )
 def test_stream_that_is_not_read_is_ended_and_its_sibling_on_the_connection_is_not(
     configuration: Configuration, tmp_path: Path
 ) -> None:
     with serve(configuration, APP, tmp_path) as server, server.connect() as connection:
         assert isinstance(connection, Http2Connection)
-        sibling = connection.get("/ticking")
+        sibling, peak = connection.get("/ticking"), peak_of(server)
         connection.starve(connection.get("/flood"))
         deadline = time.monotonic() + TIMEOUT
         while "SLOW_CLIENT" not in server.process.log:
             assert sibling.read_event(timeout=0.4) is not None
             assert time.monotonic() < deadline, server.process.log
         assert server.ask("/control/reasons") == "SLOW_CLIENT"
+        assert peak_of(server) < peak + MOST_GROWTH
         for _ in range(20):
             assert sibling.read_event(timeout=0.4) is not None
         assert connection.get("/ticking").read_event() is not None
@@ -191,7 +194,48 @@ def test_stream_that_is_not_read_is_ended_and_its_sibling_on_the_connection_is_n
 
 @pytest.mark.parametrize(
     "configuration",
-    each_configuration(when=lambda it: has_backpressure(it) and it.protocol is Protocol.HTTP1),
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP3),
+)
+def test_connection_of_quic_that_is_not_read_is_ended_and_its_neighbour_is_not(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server, server.connect() as connection:
+        neighbour, peak = connection.get("/ticking"), peak_of(server)
+        with server.connect() as slow:
+            assert slow.get("/flood").read_piece()
+            deadline = time.monotonic() + TIMEOUT
+            while "SLOW_CLIENT" not in server.process.log:
+                assert neighbour.read_event(timeout=0.4) is not None
+                assert time.monotonic() < deadline, server.process.log
+            assert server.ask("/control/reasons") == "SLOW_CLIENT"
+            assert peak_of(server) < peak + MOST_GROWTH
+        for _ in range(20):
+            assert neighbour.read_event(timeout=0.4) is not None
+        assert "Traceback" not in server.process.log
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP3),
+)
+@pytest.mark.parametrize("leaves", ["stream", "connection"])
+def test_next_event_over_quic_finds_that_its_client_has_left(
+    configuration: Configuration, leaves: str, tmp_path: Path
+) -> None:
+    with serve(configuration, APP, tmp_path) as server:
+        with server.connect() as connection:
+            response = connection.get("/ticking")
+            assert response.read_event() is not None
+            if leaves == "stream":
+                connection.cancel(response)
+                assert wait_for_reasons(server, 1) == ["CLIENT_GONE"]
+        assert wait_for_reasons(server, 1) == ["CLIENT_GONE"]
+        assert "Traceback" not in server.process.log
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    each_configuration(when=lambda it: it.protocol is Protocol.HTTP1),
 )
 @pytest.mark.parametrize("reason", ["SLOW_CLIENT", "CLIENT_GONE"])
 def test_scope_that_is_open_across_a_yield_harms_no_server(

@@ -1,4 +1,4 @@
-"""What the tests in a browser share: one Chromium, and servers that can be killed and come back."""
+"""What the tests in a browser share: the engines, and servers that can be killed and come back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.servers.http1 import PROBE
 from tests.servers.process import ServerProcess, free_port
 
 from .browser import chromium
+from .engines import ENGINES, Engine, Pages, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,6 +28,23 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """Run each engine once for all tests of a module."""
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as engine:
+        yield engine
+
+
+@pytest.fixture
+def pages(engine: Engine) -> Iterator[Pages]:
+    """Yield pages in tabs of the engine, which are closed at the end."""
+    pages = Pages(engine)
+    yield pages
+    pages.close()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from .stop_flag import coroutines_of
 
-__all__ = ["abort_connection"]
+__all__ = ["abort_connection", "behind", "is_of"]
 
 Close = Callable[[], object]
 
@@ -49,18 +49,19 @@ def abort_connection(send: object, receive: object = None, scope: Any = None) ->
     """
     try:
         for candidate in _candidates(send, receive, scope):
-            close = _uvicorn(candidate) or _hypercorn(candidate) or _gunicorn(candidate)
-            if close is not None:
-                close()
-                return True
+            for known in (_uvicorn, _hypercorn, _gunicorn, _daphne):
+                close = known(candidate)
+                if close is not None:
+                    close()
+                    return True
     except Exception:  # these are the insides of others, and no reason to fail all streams
         logger.debug("could not close the connection", exc_info=True)
     return False
 
 
 def _candidates(send: object, receive: object, scope: Any) -> Iterator[object]:
-    yield from _behind(send)
-    yield from _behind(receive)
+    yield from behind(send)
+    yield from behind(receive)
     if scope is not None:
         yield from _running(scope)
 
@@ -68,7 +69,7 @@ def _candidates(send: object, receive: object, scope: Any) -> Iterator[object]:
 # -- from a callable to the callables that it calls ------------------------------------------------
 
 
-def _behind(function: object) -> Iterator[object]:
+def behind(function: object) -> Iterator[object]:
     """Find the objects behind a ``send`` or ``receive``, the nearest first."""
     seen: set[int] = set()
     waiting: deque[object] = deque([function])
@@ -132,7 +133,7 @@ def _uvicorn(candidate: Any) -> Close | None:
 
     With HTTP/2 the transport carries other streams, too, and is left alone.
     """
-    if not _is_of(candidate, "uvicorn.protocols.", "RequestResponseCycle"):
+    if not is_of(candidate, "uvicorn.protocols.", "RequestResponseCycle"):
         return None
     if "h2" in type(candidate).__module__.rpartition(".")[2]:
         return None
@@ -145,13 +146,13 @@ def _hypercorn(candidate: Any) -> Close | None:
 
     The connection of its H2Protocol carries other streams, too, and is left alone.
     """
-    if not _is_of(candidate, _CORNS, "HTTPStream"):
+    if not is_of(candidate, _CORNS, "HTTPStream"):
         return None
     protocol: Any = getattr(candidate.send, "__self__", None)
-    if not _is_of(protocol, _CORNS, "H11Protocol"):
+    if not is_of(protocol, _CORNS, "H11Protocol"):
         return None
     server: Any = getattr(protocol.send, "__self__", None)
-    if _is_of(server, "anycorn.", "TCPServer"):
+    if is_of(server, "anycorn.", "TCPServer"):
         return partial(_shut_down, server.stream)
     if hasattr(server, "writer"):
         close: Close = server.writer.transport.abort
@@ -166,7 +167,7 @@ def _gunicorn(candidate: Any) -> Close | None:
 
     With HTTP/2 the transport carries other streams, too, and is left alone.
     """
-    if not _is_of(candidate, "gunicorn.asgi.", "ASGIProtocol"):
+    if not is_of(candidate, "gunicorn.asgi.", "ASGIProtocol"):
         return None
     if getattr(candidate, "_h2_conn", None) is not None:
         return None
@@ -174,7 +175,16 @@ def _gunicorn(candidate: Any) -> Close | None:
     return close
 
 
-def _is_of(candidate: object, module: str | tuple[str, ...], name: str) -> bool:
+def _daphne(candidate: Any) -> Close | None:
+    """Know daphne's request, whose channel holds the transport of Twisted."""
+    if not is_of(candidate, "daphne.", "WebRequest"):
+        return None
+    close: Close | None = getattr(candidate.channel.transport, "abortConnection", None)
+    return close
+
+
+def is_of(candidate: object, module: str | tuple[str, ...], name: str) -> bool:
+    """Tell whether an object is of a class of that name, or of one that is derived from it."""
     return any(
         kind.__name__ == name and kind.__module__.startswith(module)
         for kind in type(candidate).__mro__

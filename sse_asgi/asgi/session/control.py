@@ -13,6 +13,7 @@ from ...runtime.eventloop import is_cancellation, this_task
 from ...runtime.tasks import Main, TaskPair
 from ..connection import request_name
 from ..outcome import CloseReason, Outcome, StreamSummary
+from ..server.backlog import bounded
 from ..server.transport import abort_connection
 from .coding import negotiate
 from .deadlines import NEVER, Deadlines, Due
@@ -77,7 +78,7 @@ class StreamControl:
         self.receive: Receive = receive
         headers, compressor = negotiate(options, connection)
         self.writer: ResponseWriter = ResponseWriter(
-            send,
+            bounded(send, connection.scope),
             loop.clock.now,
             status=options.status,
             headers=headers,

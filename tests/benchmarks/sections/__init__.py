@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import TypeAlias, cast
@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.measure import Row
 
-__all__ = ["LONG", "SECTIONS", "Rows", "headings", "load_rows"]
+__all__ = ["LONG", "SECTIONS", "Rows", "headings", "load_lines", "load_rows"]
 
 Rows: TypeAlias = Callable[[Bench], AsyncIterator[Row]]
 
@@ -29,13 +29,18 @@ SECTIONS = (
 )
 """Module names, in the order they are run."""
 
-LONG = ("scale", "workers", "growth")
+LONG = ("scale", "workers", "growth", "fleet")
 """Module names of those that run only when they are asked for."""
 
 
 def load_rows(section: str) -> Rows:
     """Import a section, and return the function that yields its rows."""
     return cast("Rows", _load(section).rows)
+
+
+def load_lines(section: str) -> Callable[[Bench], Iterator[str]] | None:
+    """Return the function that yields the lines of a section that is no comparison, or None."""
+    return cast("Callable[[Bench], Iterator[str]] | None", getattr(_load(section), "lines", None))
 
 
 def headings(section: str, bench: Bench) -> Mapping[str, str]:
