@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "types", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "soak", "types", "lint", "package"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
