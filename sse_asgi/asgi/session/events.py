@@ -28,6 +28,9 @@ EVENTS_PER_TURN: Final = 256
 ``send`` is guaranteed to.
 """
 
+BYTES_PER_TURN: Final = 1_048_576
+"""Yield to the event loop after this many bytes, too, at the next look."""
+
 EVENTS_PER_LOOK: Final = 32
 """Look after this many events whether the task goes on although it was cancelled..."""
 
@@ -102,6 +105,7 @@ async def write_events(
     send, now, kind = writer.send, writer.now, writer.kind
     events = size = 0
     turn, look, looked_at = EVENTS_PER_TURN, 1, writer.since
+    full = BYTES_PER_TURN
     sending = False
     try:
         async for item in items:
@@ -125,9 +129,10 @@ async def write_events(
                     return False
                 look = events + (EVENTS_PER_LOOK if since - looked_at < MOMENT else 1)
                 looked_at = since
-                if events >= turn:
+                if events >= turn or writer.bytes + size >= full:
                     await checkpoint()
                     turn = events + EVENTS_PER_TURN
+                    full = writer.bytes + size + BYTES_PER_TURN
         return True
     except BaseException as exc:
         if sending:
