@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "types", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "parts", "fuzz", "soak", "types", "lint", "package"]
 nox.options.reuse_venv = "yes"
 # A newcomer has one Python and no browser: what is missing is skipped, with its name. Where all
 # must be there, a skip would hide a hole, so it is an error (tests/conftest.py does so for parts).
@@ -98,6 +98,8 @@ def parts(session: nox.Session) -> None:
 
 def _pytest(session: nox.Session, marked: str, extras: str, *, workers: int) -> None:
     session.install("-e", f".[{extras}]")
+    # Each server that a test starts imports the library, which is compiled once.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     # By files, so that the tests which share a server or a browser find it running.
     options = (f"--numprocesses={workers}", "--dist=loadfile", "-m", marked)
     session.run("pytest", *options, *session.posargs)

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import anyio
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel, Field
 
 from sse_asgi import EventSourceApp, ServerSentEvent
@@ -32,14 +32,19 @@ class Done(BaseModel):
     tokens: int
 
 
-events = EventTypes(Annotated[Token | Done, Field(discriminator="kind")])
+class Letter(BaseModel):
+    letter: str
+
+
+events = EventTypes(Annotated[Token | Done, Field(discriminator="kind")], name="ChatEvent")
+letter_events = EventTypes(Letter)
 app = FastAPI()
 Source = Annotated[EventSource, Depends(EventSource.of)]
 
 
 async def answer(prompt: str, start: int) -> AsyncIterator[ServerSentEvent]:
-    if not (words := prompt.split()):
-        raise HTTPException(422, "no prompt")  # before the first event: a real response
+    if start > len(words := prompt.split()):
+        raise HTTPException(409, "no such word")  # before the first event: a real response
     try:
         for number, word in enumerate(words[start:], start):
             yield ServerSentEvent(Token(text=word), id=str(number))
@@ -50,13 +55,16 @@ async def answer(prompt: str, start: int) -> AsyncIterator[ServerSentEvent]:
 
 
 @app.get("/chat/tokens", **events.route)
-async def tokens(source: Source, prompt: str = "") -> EventSourceResponse:
+async def tokens(
+    source: Source, prompt: Annotated[str, Query(pattern=r"\S")]
+) -> EventSourceResponse:
     return source.respond(answer(prompt, int(source.last_event_id or -1) + 1), events=events)
 
 
-@app.get("/chat/letters", response_class=EventSourceResponse)
+@app.get("/chat/letters", **letter_events.route)
 def letters(source: Source, text: str = "abc") -> EventSourceResponse:
-    return source.respond(iter(text))  # synchronous iterables run in a thread
+    content = (Letter(letter=letter) for letter in text)  # synchronous iterables run in a thread
+    return source.respond(content, events=letter_events)
 
 
 app.mount("/mounted", EventSourceApp(lambda connection: [connection.path]))

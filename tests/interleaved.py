@@ -1,8 +1,9 @@
 """An operation of one thread, with that of another thread before each of its steps, one by one.
 
-A step is an instruction of the interpreter: between two of them another thread may run. A tracing
-function is called there, and has the other thread do its part. If that thread needs a lock which
-the operation holds, the operation goes on without it, as it would otherwise.
+A step is an instruction of the interpreter, since another thread may run between any two of them.
+Where an operation has too many, it is a line. A tracing function is called there, and has the other
+thread do its part. If that thread needs a lock which the operation holds, the operation goes on
+without it, as it would otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 __all__ = ["Interleaving"]
 
@@ -37,9 +38,12 @@ class Interleaving:
             ...  # check
 
     It ends when the operation has no more steps.
+
+    :param by: what a step is
     """
 
-    def __init__(self) -> None:
+    def __init__(self, by: Literal["opcode", "line"] = "opcode") -> None:
+        self._by = by
         self._step = 0
         self._rounds = 0
         self._has_met = False
@@ -71,8 +75,8 @@ class Interleaving:
             nonlocal left
             if not frame.f_globals["__name__"].startswith(_OURS):
                 return None
-            frame.f_trace_opcodes = True
-            if event == "opcode":
+            frame.f_trace_opcodes = self._by == "opcode"
+            if event == self._by:
                 left -= 1
                 if not left:
                     sys.settrace(None)

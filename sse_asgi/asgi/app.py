@@ -135,9 +135,15 @@ class EventSourceApp:
         except ClientGone:
             return
         else:
-            with self._limits.admitted(connection) as admitted:
+            # No block: its two objects would live as long as the stream.
+            key = self._limits.key_of(connection)
+            admitted = self._limits.enter(key)
+            try:
                 make = self._handler if admitted else self._refuse
                 await serve(make, options, connection, receive, send, self, loop=loop)
+            finally:
+                if admitted:
+                    self._limits.leave(key)
 
     def _options_for(self, connection: Connection) -> StreamOptions:
         if self._cors is None:

@@ -67,16 +67,22 @@ class Connection:
     :param body: the request's body
     """
 
-    __slots__ = ("_headers", "_query", "body", "scope", "shutdown")
+    __slots__ = ("_headers", "_query", "_shutdown", "body", "scope")
 
     def __init__(self, scope: Any, shutdown: Notice | None = None, body: bytes = b"") -> None:
         self.scope: MutableMapping[str, Any] = scope
         self.body: bytes = body
         """The request's body in bytes; empty unless the app allows a method that has one."""
-        self.shutdown: Notice = Notice() if shutdown is None else shutdown
-        """The notice that this stream must end, because the server stops: see :class:`Notice`."""
+        self._shutdown = shutdown
         self._headers: Fields | None = None
         self._query: Fields | None = None
+
+    @property
+    def shutdown(self) -> Notice:
+        """The notice that this stream must end, because the server stops: see :class:`Notice`."""
+        if self._shutdown is None:
+            self._shutdown = Notice()  # most content never asks
+        return self._shutdown
 
     @property
     def headers(self) -> Fields:

@@ -14,7 +14,7 @@ from .connection import Connection
 from .options import StreamOptions
 from .reconnect import come_back, random_retry
 
-__all__ = ["Admission", "ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
+__all__ = ["ClientKey", "ConnectionLimits", "WhenFull", "client_address"]
 
 ClientKey: TypeAlias = Callable[[Connection], Hashable]
 WhenFull: TypeAlias = Literal["retry", "503"]
@@ -81,13 +81,13 @@ class ConnectionLimits:
         """The number of open streams."""
         return self._open
 
-    def admitted(self, connection: Connection) -> Admission:
-        """Return a block in which the connection counts, if there is room for it."""
+    def key_of(self, connection: Connection) -> Hashable:
+        """Return the key under which the connection counts."""
         key = _NOBODY if self._per_client is None else self._client_key(connection)
         if key is None and self._client_key is client_address:
             self._warn("the server gives them no address, so the limit does not hold")
             key = _NOBODY
-        return Admission(self, key)
+        return key
 
     def _warn(self, reason: str) -> None:
         """Say once that clients cannot be told apart."""
@@ -137,22 +137,3 @@ class ConnectionLimits:
             seconds = -(-retry // 1000)
             return Refusal(503, "Too many event streams are open", {"retry-after": str(seconds)})
         return come_back(retry, options.head)
-
-
-class Admission:
-    """A block in which one connection counts. It gives whether there was room."""
-
-    __slots__ = ("_is_admitted", "_key", "_limits")
-
-    def __init__(self, limits: ConnectionLimits, key: Hashable) -> None:
-        self._limits = limits
-        self._key = key
-        self._is_admitted = False
-
-    def __enter__(self) -> bool:
-        self._is_admitted = self._limits.enter(self._key)
-        return self._is_admitted
-
-    def __exit__(self, *error: object) -> None:
-        if self._is_admitted:
-            self._limits.leave(self._key)

@@ -74,8 +74,6 @@ class LoopState:
     def unwatch(self, stream: Stoppable) -> None:
         """Forget a stream that has ended."""
         self.sessions.discard(stream)
-        if not self.sessions:
-            self.shutdown.close_after_last()
 
     def stop_streams(self, owner: object = None) -> None:
         """Stop every open stream, or those of one application."""

@@ -119,7 +119,8 @@ class EventLoop:
 
 def this_task() -> object:
     """Return the current asyncio task, or None on trio and outside of any event loop."""
-    return None if _get_running_loop() is None else current_task()
+    loop = _get_running_loop()
+    return None if loop is None else current_task(loop)
 
 
 def is_cancellation(exc: BaseException, task: object) -> bool:

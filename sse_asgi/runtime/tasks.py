@@ -59,18 +59,14 @@ class TaskPair(Protocol):
     def is_cancelled(self) -> bool:
         """Whether ``main``, if it still goes on, does so although it was cancelled."""
 
-    @property
-    def cancelled_calls(self) -> Callable[[], object]:
-        """The cheapest function that tells the same to a loop of many events."""
+    def ignores_cancellation(self) -> bool:
+        """Tell the same to a loop of many events, as cheaply as can be."""
 
 
 class AnyioTaskPair:
     """A :class:`TaskPair` on an anyio task group. Neither coroutine may raise."""
 
     __slots__ = ("_alone", "_early", "_tasks")
-
-    cancelled_calls: Callable[[], object] = int
-    """Returns 0: every ``await`` of a task that goes on although it was cancelled raises."""
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
@@ -102,6 +98,9 @@ class AnyioTaskPair:
     @property
     def is_cancelled(self) -> bool:
         return is_scope_cancelled()
+
+    def ignores_cancellation(self) -> bool:
+        return False  # every await of a task that goes on although it was cancelled raises
 
 
 class AsyncioTaskPair:
@@ -142,8 +141,10 @@ class AsyncioTaskPair:
         self._outer = innermost_scope(task)
         if self._early:
             self.interrupt()
+        running = main()
+        del main  # a method: one object less for as long as the stream lives
         try:
-            await main()
+            await running
             if self._interrupts:
                 await sleep(0)  # takes a cancellation that main did not wait for
         except CancelledError:
@@ -199,12 +200,8 @@ class AsyncioTaskPair:
     def is_cancelled(self) -> bool:
         return self._task is not None and self._task.cancelling() > self._cancelling
 
-    @property
-    def cancelled_calls(self) -> Callable[[], object]:
-        task = self._task
-        if task is not None and not self._cancelling:
-            return task.cancelling
-        return lambda: self.is_cancelled
+    def ignores_cancellation(self) -> bool:
+        return self._task is not None and self._task.cancelling() > self._cancelling
 
     def _withdraw(self, task: Task[Any]) -> bool:
         """Take our own cancellations off the task's count, so that only those of others remain."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from sse_asgi import CloseReason, EventStream, StreamSummary
 from sse_asgi.asgi.session.writer import PIECE
@@ -67,3 +68,16 @@ async def test_client_that_takes_a_piece_now_and_then_is_not_slow() -> None:
             await clock.advance(60)
             await served.returned()
     assert only(closed).reason is CloseReason.COMPLETED
+
+
+@pytest.mark.parametrize("size", [PIECE // 2, PIECE + 1, 10 * PIECE])
+async def test_event_loop_has_a_turn_after_few_large_events(size: int) -> None:
+    async def endless() -> AsyncIterator[str]:
+        while True:
+            yield "x" * size
+
+    peer = Peer(turns=False)
+    async with serving(EventStream(endless), peer):
+        while not peer.messages:
+            await checkpoint()
+        assert sum(len(message.get("body", b"")) for message in peer.messages) < 64 * size + 2**22

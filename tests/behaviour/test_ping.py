@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from itertools import pairwise
+from operator import sub
 
 import anyio
 import pytest
@@ -26,6 +29,27 @@ async def test_ping_follows_each_interval_of_silence() -> None:
             assert len(served.peer.bodies) == 2
             await clock.advance(0.001)
             assert served.peer.bodies == [event(0), PING, PING]
+
+
+async def test_pings_of_many_streams_come_to_share_a_moment_and_are_never_late() -> None:
+    with VirtualClock() as clock:
+        async with AsyncExitStack() as stack:
+            streams, times = [], []
+            for _ in range(12):
+                stream = EventStream(feed(0), ping=16)
+                streams.append(await stack.enter_async_context(serving(stream)))
+                await clock.advance(0.1)
+            sent = [1] * len(streams)
+            for _ in range(500):
+                await clock.advance(0.1)
+                now = [len(served.peer.bodies) for served in streams]
+                times += [[clock.now(), *map(sub, now, sent)]] if now != sent else []
+                sent = now
+            assert sent == [4] * len(streams)
+            assert len(times) <= 8, "moments, and not 36"
+            for column in range(1, len(streams) + 1):
+                moments = [row[0] for row in times if row[column]]
+                assert all(15 <= later - former <= 16.1 for former, later in pairwise(moments))
 
 
 @pytest.mark.parametrize("send_timeout", [None, 2, 30])

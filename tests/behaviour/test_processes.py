@@ -159,6 +159,44 @@ def test_ctrl_c_after_many_dropped_loops_interrupts_as_it_does_without_us() -> N
     )
 
 
+def test_runner_keeps_its_handler_and_takes_it_away_although_streams_were_open() -> None:
+    check(
+        """
+        async def main():
+            before = signal.getsignal(signal.SIGINT)
+            assert before != signal.default_int_handler
+            task = asyncio.create_task(stream(waiting))
+            await asyncio.sleep(0.05)
+            assert signal.getsignal(signal.SIGINT) == before
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+            task.cancel()
+
+        asyncio.run(main())
+        assert handlers() == (signal.default_int_handler, signal.SIG_DFL), handlers()
+        """
+    )
+
+
+def test_ctrl_c_in_a_run_ends_open_streams_with_their_last_block() -> None:
+    check(
+        """
+        peer = Peer()
+
+        async def main():
+            task = asyncio.create_task(EventStream(waiting)(http_scope(), peer.receive, peer.send))
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            await asyncio.sleep(10)
+
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            assert peer.bodies[1].startswith(b"retry: "), peer.bodies
+        else:
+            raise AssertionError("nothing was interrupted")
+        """
+    )
+
+
 def test_ctrl_c_in_the_second_run_of_a_runner_cancels_its_task() -> None:
     check(
         """

@@ -86,6 +86,7 @@ class Effort:
     :param scales: numbers of clients of one worker that are counted by readers
     :param fleet: clients of several workers together
     :param patience: seconds for which events are published to so many clients
+    :param silence: seconds for which idle connections are pinged
     :param simulated: clients of the simulated deploy
     :param is_whole: the figures are good enough to be shown
     :param watch: seconds for which clients are watched that get nothing but pings
@@ -105,6 +106,7 @@ class Effort:
     scales: tuple[int, ...] = (10_000, 19_000)
     fleet: int = 50_000
     patience: float = 10.0
+    silence: float = 5.0
     watch: float = 15.0
     simulated: int = 100_000
     is_whole: bool = True
@@ -127,6 +129,7 @@ class Effort:
             scales=(20, 200),
             fleet=300,
             patience=0.2,
+            silence=1.0,
             watch=1.0,
             simulated=1_000,
             is_whole=False,

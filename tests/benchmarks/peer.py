@@ -23,6 +23,7 @@ class Plan:
     :param sync: take the events from a synchronous generator
     :param pause: awaited before the first event, as content does that has to wait for its events
     :param window: the seconds whose events may go out together, where the peer can do that
+    :param ping: the seconds of silence after which a comment follows, where the peer can do that
     :param open_ended: once the events are sent, wait until the client leaves
     """
 
@@ -32,6 +33,7 @@ class Plan:
     pause: Callable[[], Awaitable[object]] | None = None
     open_ended: bool = False
     window: float | None = None
+    ping: float | None = None
 
     @property
     def block(self) -> bytes:
@@ -51,6 +53,8 @@ class Peer:
     :param served: makes the app as its users would serve it, with routing; None: ``app``
     :param encoders: from an item as it is yielded to bytes; a row that is missing stays empty
     :param backends: the event loops it runs on, as anyio names them
+    :param pings: whether it has a column in the rows with a ping: it can send a comment after a
+        time that the user chooses, or is the limit
     :param windows: whether it has a column in the rows with a window: it can send the events of
         some milliseconds together, or is the limit
     """
@@ -60,6 +64,7 @@ class Peer:
     served: MakeApp | None = None
     encoders: Encoders | None = None
     backends: tuple[str, ...] = ("asyncio",)
+    pings: bool = False
     windows: bool = False
 
     def serve(self, plan: Plan) -> ASGIApp:

@@ -83,14 +83,18 @@ def _draw_panel(
 ) -> None:
     from matplotlib.ticker import LogLocator, NullLocator
 
+    has_points = False
     for key, color in COLORS.items():
+        # A logarithm has no place for what was too little to be measured.
+        points = [point for point in lines.get(key, ()) if point[0] >= fewest and point[1] > 0]
+        clients, values = zip(*points, strict=True) if points else ((), ())
         if key in lines:
-            # A logarithm has no place for what was too little to be measured.
-            points = [point for point in lines[key] if point[0] >= fewest and point[1] > 0]
-            clients, values = zip(*points, strict=True) if points else ((), ())
             axes.plot(clients, values, color=color, label=names[key], marker=".", linewidth=1.5)
+        has_points = has_points or bool(points)
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("clients")
+    if not has_points:
+        return  # it stays empty
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis, formatter in ((axes.xaxis, "{x:,.0f}"), (axes.yaxis, "{x:g}")):

@@ -158,8 +158,9 @@ def start(peer: str, plan: Plan, loop: str, core: int | None) -> Iterator[Server
     command = [sys.executable, "-m", f"{__package__}.serve", peer, loop, str(plan.events)]
     if plan.open_ended:
         command.append("--open-ended")
-    if plan.window is not None:
-        command += ["--window", str(plan.window)]
+    for option in ("window", "ping"):
+        if getattr(plan, option) is not None:
+            command += [f"--{option}", str(getattr(plan, option))]
     with run(command, core) as server:
         yield server
 
@@ -174,10 +175,12 @@ def check_loop(loop: str) -> None:
 def servers(bench: Bench, plan: Plan, core: int | None) -> Iterator[dict[str, Server]]:
     """Run a server for each column in the block, and two for the limit.
 
-    With a window, those of others have no column: they send each event by itself.
+    Those that cannot do what the plan asks for, a window or a ping, have no column.
     """
     columns = {
-        name: peer for name, peer in bench.columns().items() if plan.window is None or peer.windows
+        name: peer
+        for name, peer in bench.columns().items()
+        if (plan.window is None or peer.windows) and (plan.ping is None or peer.pings)
     }
     with ExitStack() as stack:
         yield {

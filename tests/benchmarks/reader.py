@@ -28,7 +28,7 @@ SOURCES: Final = 8
 AT_ONCE: Final = 64
 """Clients of one reader that connect at the same time."""
 
-TIMEOUT: Final = 120.0
+TIMEOUT: Final = 300.0
 """Seconds that anything may take."""
 
 QUIET: Final = 1.0

@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("events", type=int, nargs="?", default=1)
     parser.add_argument("--open-ended", action="store_true")
     parser.add_argument("--window", type=float)
+    parser.add_argument("--ping", type=float)
     parser.add_argument("--broadcast", action="store_true")
     parser.add_argument("--redis", help="the server that the hub shares with others")
     parser.add_argument("--advised", action="store_true", help="have few pauses for garbage")
@@ -144,7 +145,12 @@ def main() -> None:
     elif options.broadcast:
         opening = load_broadcaster(options.peer).open()
     else:
-        plan = Plan(options.events, open_ended=options.open_ended, window=options.window)
+        plan = Plan(
+            options.events,
+            open_ended=options.open_ended,
+            window=options.window,
+            ping=options.ping,
+        )
         opening = _mute(load(options.peer).serve(plan))
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_factory(options.loop)) as runner:
         runner.run(serve(opening))

@@ -17,11 +17,11 @@ from .table import MarkdownTable
 NAMES = {LIMIT: "limit", OURS: "sse_asgi", "better_sse": "better-sse"}
 
 
-def rows() -> list[Row]:
+def rows(*sizes: int) -> list[Row]:
     found = {name: [float(place + 1)] * 9 for place, name in enumerate(NAMES)}
     return [
         row
-        for clients in (10, 2_000)
+        for clients in sizes or (10, 2_000)
         for row in rows_of(quantities(f"{clients:,} clients"), found, LIMIT)
     ]
 
@@ -41,6 +41,12 @@ def test_the_same_figures_are_drawn_as_the_same_file(tmp_path: Path) -> None:
     texts = {text.strip() for text in ET.fromstring(drawn).itertext()}
     assert {"today; here", *NAMES.values()} <= texts
     assert len(drawn) < 60_000
+
+
+@pytest.mark.needs("matplotlib")
+def test_a_panel_without_a_point_is_drawn_empty(tmp_path: Path) -> None:
+    draw(rows(10), NAMES, "few clients", tmp_path / "few.svg")
+    assert "a ping to an idle client" in (tmp_path / "few.svg").read_text("utf-8")
 
 
 def test_a_cost_stands_behind_its_figure_in_markdown() -> None:

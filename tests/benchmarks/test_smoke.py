@@ -35,6 +35,7 @@ TINY = Effort(
     scales=(10, 20),
     fleet=12,
     patience=0.01,
+    silence=0.1,
     watch=0.1,
     growth=Growth.quick(),
 )
@@ -95,7 +96,7 @@ def test_stream_runs_on_trio_without_the_peers_that_do_not() -> None:
 
 @pytest.mark.parts
 @pytest.mark.needs("uvicorn", "httptools", "uvloop")
-@pytest.mark.parametrize("section", ["server", "connect", "idle"])
+@pytest.mark.parametrize("section", ["server", "connect", "idle", "silence"])
 def test_every_column_of_a_real_server_has_figures(section: str) -> None:
     assert_figures(measured(section, (OURS,)), {LIMIT, AGAIN, OURS})
 

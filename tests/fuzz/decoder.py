@@ -45,7 +45,7 @@ def repeated(piece: bytes, times: int) -> bytes:
 pieces = st.sampled_from(PIECES) | st.binary(max_size=8)
 chunks = (
     st.lists(pieces, max_size=12).map(b"".join)
-    | st.builds(repeated, pieces, st.integers(0, 2**16))
+    | st.builds(repeated, pieces, st.integers(0, 512) | st.sampled_from([2**10, 2**16]))
     | st.binary(max_size=64)
 )
 feeds = st.builds(

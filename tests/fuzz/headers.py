@@ -28,6 +28,8 @@ def repeated(piece: bytes, times: int) -> bytes:
     return (piece * times)[:LONGEST]
 
 
+lengths = st.integers(0, 512) | st.sampled_from([2**10, LONGEST])
+
 # -- fields and queries ----------------------------------------------------------------------------
 
 field_names = st.sampled_from(
@@ -37,7 +39,7 @@ id_pieces = st.sampled_from(
     [DONE_ID.encode(), b"-", b"0", b"1", b"9" * 30, "é€😀".encode(), b"\xff", b"\0", b"%", b" "]
 ) | st.binary(max_size=4)
 field_values = st.lists(id_pieces, max_size=6).map(b"".join) | st.builds(
-    repeated, id_pieces, st.integers(0, LONGEST)
+    repeated, id_pieces, lengths
 )
 query_names = st.sampled_from(
     [b"last_event_id", b"lastEventId", b"evs_last_event_id", b"LAST-EVENT-ID", b"l%61st_event_id"]
@@ -122,7 +124,7 @@ coding_pieces = st.sampled_from(
     ]
 ) | st.text(max_size=3)
 accept_encodings = st.lists(coding_pieces, max_size=16).map("".join) | st.builds(
-    lambda piece, times: (piece * times)[:LONGEST], coding_pieces, st.integers(0, LONGEST)
+    lambda piece, times: (piece * times)[:LONGEST], coding_pieces, lengths
 )
 
 

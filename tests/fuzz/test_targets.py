@@ -24,20 +24,18 @@ def test_corpus_holds(target: Target) -> None:
 @EACH
 @pytest.mark.needs("trio")
 def test_some_random_input_holds(target: Target) -> None:
-    fuzz(target, examples=25, number=random.randrange(2**32))
+    fuzz(target, examples=10, number=random.randrange(2**32))
 
 
 def refuse_seven(value: int) -> None:
-    assert value < 7
+    assert value < 7, f"found {value}"
 
 
 def test_failing_input_is_made_small_and_told_with_its_seed() -> None:
     bad = Target("numbers", st.integers(0, 1000), refuse_seven)
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(AssertionError, match="found 7") as caught:
         run([bad], 5, random.Random(1))
-    notes = "\n".join(caught.value.__notes__)
-    assert "value=7" in notes
-    assert "target numbers, seed " in notes
+    assert any("target numbers, seed " in note for note in caught.value.__notes__)
 
 
 def test_input_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:

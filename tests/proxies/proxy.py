@@ -15,6 +15,7 @@ from signal import Signals
 
 from tests.servers.http1 import PROBE
 from tests.servers.process import ROOT, ServerProcess, free_port
+from tests.web.app import PING
 from tests.web.proxies import EXECUTE
 
 __all__ = ["Edit", "Flow", "Front", "Proxy"]
@@ -77,6 +78,11 @@ class Proxy:
     compressing: Edit | None = None
     coding: str | None = "identity"
     http2: Sequence[Edit] | None = ()
+
+    @property
+    def notice(self) -> float:
+        """The seconds within which the application knows that a client left, on a busy machine."""
+        return self.pings * PING + 1 if self.pings else 0.5
 
     def __str__(self) -> str:
         """Return the name, for the name of a test."""

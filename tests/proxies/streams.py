@@ -56,7 +56,7 @@ def flow_of(
     server: Server, port: int, path: str, timeout: float = TIMEOUT, *, http2: bool = False
 ) -> Flow:
     """Say how events pass: each of four is read before the next one is sent, or they are held."""
-    slowest = 0.0
+    delays = []
     with opened(server, port, path, http2=http2) as (response, key):
         for number in range(4):
             server.ask("/control/tell", key=key, text=f"event {number}")
@@ -67,8 +67,9 @@ def flow_of(
                 return Flow.HELD
             assert event is not None
             assert event.data == f"event {number}"
-            slowest = max(slowest, time.monotonic() - sent)
-    return Flow.LATE if slowest > _LATE else Flow.LIVE
+            delays.append(time.monotonic() - sent)
+    # A busy machine makes some events late, and a proxy that makes them late does so with most.
+    return Flow.LATE if sorted(delays)[1] > _LATE else Flow.LIVE
 
 
 def read_coded(server: Server, port: int, path: str, timeout: float = TIMEOUT) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.harness import Server
-from tests.web.app import PING
 
 from .proxy import Flow, Front, Proxy
 from .setting import front_of, proxies_with
@@ -35,7 +34,7 @@ def test_a_stream_that_the_app_compresses_is_live(server: Server, front: Front) 
 
 
 def test_a_disconnect_is_told_within_the_pings_of_the_guide(server: Server, front: Front) -> None:
-    bound = front.proxy.pings * PING + 0.5
+    bound = front.proxy.notice
     assert seconds_until_noticed(server, front.port, "/pinged", bound) < bound
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.servers.harness import Server
+from tests.servers.http2 import Http2Connection
 
 from .catalog import APACHE, ENVOY, VARNISH
 from .proxy import Edit
@@ -20,10 +21,8 @@ FEW_THREADS: Edit = (
     "Listen 8080",
     "ServerLimit 1\nStartServers 1\nThreadsPerChild 2\nMaxRequestWorkers 2\nListen 8080",
 )
-FEW_REQUESTS: Edit = (
-    "  - name: app\n    load",
-    "  - name: app\n    circuit_breakers: {thresholds: [{max_requests: 2}]}\n    load",
-)
+BREAKERS = "circuit_breakers: {thresholds: [{max_connections: 2, max_pending_requests: 1}]}"
+FEW_CONNECTIONS: Edit = ("  - name: app\n    load", f"  - name: app\n    {BREAKERS}\n    load")
 SHORT_ROUTE: Edit = ("route: {cluster: app}", "route: {cluster: app, timeout: 1s}")
 
 
@@ -43,17 +42,32 @@ def test_a_stream_holds_a_thread_of_apache(
         third.wait_head()
 
 
-@pytest.mark.needs(ENVOY.needs)
-def test_envoy_refuses_streams_beyond_its_bound_with_503(
+@pytest.mark.needs(APACHE.needs)
+def test_apache_begins_with_six_streams_of_an_http2_connection(
     server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    front = front_of(ENVOY, server.process.port, tmp_path_factory, FEW_REQUESTS)
-    statuses = []
+    front = front_of(APACHE, server.process.port, tmp_path_factory, *(APACHE.http2 or ()))
+    with front.running(), Http2Connection(front.port) as client:
+        responses = [client.request("GET", f"/pinged?key=apache-{it}") for it in range(8)]
+        with pytest.raises(TimeoutError):
+            responses[7].wait_head(HELD_BACK)
+    assert sum(response.status == 200 for response in responses) == 6
+
+
+@pytest.mark.needs(ENVOY.needs)
+def test_envoy_lets_streams_beyond_its_bound_wait_then_refuses_with_503(
+    server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    front = front_of(ENVOY, server.process.port, tmp_path_factory, FEW_CONNECTIONS)
     with front.running(), ExitStack() as stack:
-        for _ in range(3):
+        for _ in range(2):
             response, _ = stack.enter_context(opened(server, front.port, "/stream"))
-            statuses.append(response.wait_head().status)
-    assert statuses == [200, 200, 503]
+            assert response.wait_head().status == 200
+        third, _ = stack.enter_context(opened(server, front.port, "/stream"))
+        with pytest.raises(TimeoutError):
+            third.wait_head(HELD_BACK)
+        fourth, _ = stack.enter_context(opened(server, front.port, "/stream"))
+        assert fourth.wait_head().status == 503
 
 
 @pytest.mark.needs(ENVOY.needs)

@@ -13,7 +13,6 @@ import pytest
 from tests.servers.apps import END
 from tests.servers.harness import Server
 from tests.servers.response import TIMEOUT
-from tests.web.app import PING
 
 from .proxy import Flow, Front, Proxy
 from .setting import front_of, proxies_with
@@ -60,7 +59,7 @@ def test_the_header_that_asks_for_no_buffering_passes(server: Server, front: Fro
 
 
 def test_a_disconnect_is_told_within_the_pings_of_the_guide(server: Server, front: Front) -> None:
-    bound = front.proxy.pings * PING + 0.5
+    bound = front.proxy.notice
     is_told = seconds_until_noticed(server, front.port, "/pinged", bound) < bound
     # A proxy that holds a stream back reads it to its end, with or without a client.
     assert is_told is (front.proxy.flow is not Flow.HELD)

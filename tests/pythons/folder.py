@@ -58,14 +58,17 @@ class DebianFolder:
         """Fill the folder anew with a release, and with packages of it.
 
         :param mirror: the address of the archive
-        :raises subprocess.CalledProcessError: a program failed, and has said why
+        :raises RuntimeError: debootstrap failed
+        :raises subprocess.CalledProcessError: apt failed, and has said why
         """
         self._complete.unlink(missing_ok=True)
         shutil.rmtree(self._path, ignore_errors=True)
         self._path.mkdir(parents=True)
         options = ("--variant=minbase", "--include=ca-certificates")
         arguments = (*options, release, str(self._path), mirror, _SCRIPT)
-        subprocess.run(["debootstrap", *arguments], check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(["debootstrap", *arguments], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"debootstrap failed:\n{done.stdout[-5000:]}{done.stderr[-5000:]}")
         (self._path / _PROJECT).mkdir()
         self._copy_settings()
         quiet = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -82,6 +83,99 @@ async def test_deadlines_of_many_share_a_wake_up_within_the_clock_s_resolution()
         timers.add(at_once, clock.now())
         await clock.advance(0)
         assert at_once.looks == [10], "what is due waits for nobody"
+
+
+async def test_those_that_may_come_early_come_to_share_a_wake_up() -> None:
+    class Returns(Looked):
+        def look(self, now: float) -> tuple[float, bool]:
+            super().look(now)
+            return timers.together(now + 16, early=1), False
+
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+        several = [Returns() for _ in range(9)]
+        for number, looked in enumerate(several):
+            timers.add(looked, 1 + number / 10)
+        await clock.advance(33)
+        times = [looked.looks for looked in several]
+        assert len({each[0] for each in times}) == 9
+        assert len({each[-1] for each in times}) <= 2
+        for each in times:
+            assert all(15 < after - before <= 16 for before, after in pairwise(each))
+        for looked in several:
+            timers.discard(looked)
+        await clock.advance(0)
+
+
+async def test_one_alone_comes_at_its_own_time() -> None:
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+        assert timers.together(5.5, early=1) == 5.5
+        looked = Looked()
+        timers.add(looked, 5.5)
+        assert timers.together(5.2, early=1) == 5.2, "not later"
+        assert timers.together(5.7, early=1) in (5.2, 5.7), "nobody looks at 5.2"
+        timers.discard(looked)
+        await clock.advance(0)
+
+
+async def test_act_that_is_broken_off_takes_no_other_with_it() -> None:
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+        blocked = Looked(act=anyio.sleep_forever)
+        other = Looked(3, act=anyio.lowlevel.checkpoint)
+        timers.add(blocked, 1)
+        timers.add(other, 1)
+        await clock.advance(1)
+        timers.break_off(blocked)
+        timers.break_off(other)  # it does not act now
+        await clock.advance(2)
+        assert other.acts == [1, 3]
+        for looked in (blocked, other):
+            timers.discard(looked)
+        await clock.advance(0)
+        assert is_idle(LoopState.current())
+
+
+async def test_act_that_breaks_itself_off_takes_no_other_with_it() -> None:
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+
+        async def leave() -> None:
+            timers.break_off(leaves)
+
+        leaves = Looked(act=leave)
+        others = [Looked(act=anyio.lowlevel.checkpoint) for _ in range(3)]
+        for looked in (leaves, *others):
+            timers.add(looked, 1)
+        await clock.advance(1)
+        assert [looked.acts for looked in others] == [[1]] * 3
+        for looked in (leaves, *others):
+            timers.discard(looked)
+        await clock.advance(0)
+        assert is_idle(LoopState.current())
+
+
+async def test_many_acts_leave_the_event_loop_its_turns() -> None:
+    with VirtualClock() as clock:
+        timers = timers_of(clock)
+        acts: list[int] = []
+
+        async def act() -> None:
+            acts.append(turns)
+
+        turns = 0
+        many = [Looked(act=act) for _ in range(1_000)]
+        for looked in many:
+            timers.add(looked, clock.now())
+        while len(acts) < len(many):
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+            assert turns < 100
+        assert len(set(acts)) >= 3
+        for looked in many:
+            timers.discard(looked)
+        await clock.advance(0)
 
 
 async def test_look_can_be_asked_for_sooner_but_not_later() -> None:

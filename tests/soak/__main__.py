@@ -37,9 +37,7 @@ def main() -> None:
     options = parse()
     is_long = options.minutes >= LONG
     course = Course(options.minutes * 60, options.phase or (30.0 if is_long else 8.0))
-    warm_up = (
-        options.warm_up if options.warm_up is not None else course.whole / (5 if is_long else 3)
-    )
+    warm_up = options.warm_up if options.warm_up is not None else course.whole / 3
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         engine = stack.enter_context(new_engine(Path(directory), options.logs))
         sites = [

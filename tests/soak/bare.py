@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .numbers import KEPT, Numbers, counted, flood
 from .sample import answer_sample
@@ -53,6 +54,7 @@ async def encoded_count(first: int) -> AsyncIterator[bytes]:
 async def encoded_flood() -> AsyncIterator[bytes]:
     async for text in flood():
         yield f"data: {text}\n\n".encode()
+        await checkpoint()  # once the client has gone, no ``send`` of uvicorn's waits
 
 
 def content_of(scope: Any) -> AsyncIterator[bytes]:

@@ -31,7 +31,7 @@ SERVERS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
 }
 """The name of each server's configuration in the tests, and its further options."""
 
-START_TIMEOUT: Final = 60.0
+START_TIMEOUT: Final = 180.0
 SETTLE_TIMEOUT: Final = 15.0
 """Seconds that a server has to notice that clients have left."""
 END_TIMEOUT: Final = 30.0

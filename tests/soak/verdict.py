@@ -1,13 +1,19 @@
-"""Whether what a server holds stays flat: a line through the samples, and how far it may rise.
+"""Whether what a server holds stays flat: a line through the samples, chance, and the floor.
 
-Samples are taken at equal load: only the steady clients are there, and everybody else has left. So
-what is counted (tasks, descriptors, threads, objects that the garbage collector tracks) must be the
-same again and again, and may rise by 2 % whatever the time. Memory is what the allocator has not
-given back: the heap still finds its size after a minute, and each percent is only some 400 KiB. So
-memory may rise by 2 % in a soak of ten minutes or more after the warm-up, and by 10 % in less.
+Samples are taken at equal load: the steady clients are there, and everybody else has left. What is
+counted then comes back to the same numbers: tasks, descriptors, threads, and objects that the
+garbage collector tracks. Memory is what the allocators have not given back. It swings: a stalled
+client fills a buffer of ten MiB, which is the system's again a minute later. So a rise counts if
 
-The slope is the median of the slopes between all pairs of samples (Theil and Sen): one sample that
-stands out does not turn the line.
+* the line rises by more than 2 %. Its slope is the median of the slopes between all pairs of
+  samples (Theil and Sen), so that one sample that stands out does not turn it,
+* and it is not chance: by Kendall's test, a flat server would seem to rise in one soak of forty,
+* and the floor rises by more than that, too: the least of the last third of the samples over the
+  least of the first third. A leak lifts the floor; work that is under way does not.
+
+In a soak of less than ten minutes after the warm-up memory may rise by 10 % and objects by 5 %: the
+heap still finds its size, and there are few samples. A leak of five objects for each connection is
+more than that.
 """
 
 from __future__ import annotations
@@ -15,20 +21,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import sqrt
 from statistics import median
 from typing import Final
 
 from .sample import METRICS, Sample
 
-__all__ = ["Growth", "growth", "judge", "slope"]
+__all__ = ["Growth", "growth", "judge", "slope", "trend"]
 
 SHARE: Final = 0.02
-SHORT_SHARE: Final = 0.10
-"""What memory may grow by in a short soak."""
+SHORT_SHARES: Final = {"rss": 0.10, "pss": 0.10, "objects": 0.05}
+"""What may rise by more in a short soak."""
 LONG: Final = 600.0
 """Seconds from which on a soak is long."""
+CERTAIN: Final = 1.96
+"""Standard deviations of Kendall's test."""
 
-MEMORY: Final = ("rss", "pss")
 FLOOR: Final = {"tasks": 2, "descriptors": 2, "threads": 2}
 """What may come and go by chance, however few there are."""
 
@@ -40,12 +48,16 @@ class Growth:
     :param first: where the line begins
     :param last: where the line ends
     :param allowed: how far it may rise
+    :param trend: standard deviations between Kendall's count and that of chance
+    :param floor: how far the least values rose
     """
 
     metric: str
     first: float
     last: float
     allowed: float
+    trend: float
+    floor: float
 
     @property
     def share(self) -> float:
@@ -54,8 +66,9 @@ class Growth:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it rises no further than it may."""
-        return self.last - self.first <= self.allowed
+        """Whether it rises no further than it may, or by chance, or from the same floor."""
+        rise = min(self.last - self.first, self.floor)
+        return rise <= self.allowed or self.trend < CERTAIN
 
     def __str__(self) -> str:
         return f"{self.metric} went from {self.first:,.0f} to {self.last:,.0f} ({self.share:+.1%})"
@@ -65,6 +78,13 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     """Return the median of the slopes between all pairs of points (time, value)."""
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2) if b[0] > a[0]]
     return median(slopes) if slopes else 0.0
+
+
+def trend(values: Sequence[float]) -> float:
+    """Return how far the values rise in order, in standard deviations (Kendall's test)."""
+    number = len(values)
+    count = sum((b > a) - (b < a) for a, b in combinations(values, 2))
+    return count / sqrt(number * (number - 1) * (2 * number + 5) / 18) if number > 1 else 0.0
 
 
 def growth(metric: str, points: Sequence[tuple[float, float]]) -> Growth:
@@ -78,10 +98,12 @@ def growth(metric: str, points: Sequence[tuple[float, float]]) -> Growth:
     rise = slope(points)
     # The line goes through the middle of the points, in both directions.
     middle = median(value - rise * (time - begin) for time, value in points)
-    is_short_memory = metric in MEMORY and end - begin < LONG
-    share = SHORT_SHARE if is_short_memory else SHARE
+    share = SHORT_SHARES.get(metric, SHARE) if end - begin < LONG else SHARE
     allowed = max(share * middle, FLOOR.get(metric, 0))
-    return Growth(metric, middle, middle + rise * (end - begin), allowed)
+    values = [value for _, value in points]
+    third = -(-len(values) // 3)
+    floor = min(values[-third:]) - min(values[:third])
+    return Growth(metric, middle, middle + rise * (end - begin), allowed, trend(values), floor)
 
 
 def judge(samples: Sequence[tuple[float, Sample]], warm_up: float) -> list[Growth]:

@@ -45,13 +45,13 @@ window.follow = (source, ...names) => {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(**options: Any) -> Iterator[Browser]:
     """Run a headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
+            executable_path=shutil.which("chromium"), args=ARGUMENTS, **options
         )
         yield browser
         browser.close()

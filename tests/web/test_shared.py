@@ -1,10 +1,12 @@
-"""One connection for all tabs of a browser: who leads, who follows, and what each of them sees."""
+"""One connection for all tabs of a browser: who leads, who follows, and what each of them sees.
+
+The tests of tabs that end are in ``test_shared_engines``, for each engine.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,26 +100,7 @@ WAYS = {
 }
 
 
-def kill(page: Page) -> None:
-    """Kill the process of the page."""
-    from playwright.sync_api import Error
-
-    with suppress(Error), page.expect_event("crash", timeout=5000):
-        page.goto("chrome://crash")
-
-
-ENDS = {"closed": lambda page: page.close(), "killed": kill}
-
-
 # -- One connection --------------------------------------------------------------------------------
-
-
-def test_twenty_tabs_hold_one_connection(tabs: Tabs, server: ServerProcess) -> None:
-    pages = [tabs.open("/clock?key=twenty", "tick") for _ in range(20)]
-    for page in pages:
-        assert is_consecutive(follow_on(page))
-        assert page.evaluate("[...states, source.readyState]") == ["open", 1]
-    assert len(requests(server, "twenty")) == 1
 
 
 def test_other_urls_and_names_have_other_leaders(tabs: Tabs, server: ServerProcess) -> None:
@@ -154,26 +137,6 @@ def test_page_without_web_locks_has_its_own_connection(tabs: Tabs, server: Serve
 # -- Another leads ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_next_tab_leads_within_a_second_and_no_event_is_lost_or_twice(
-    tabs: Tabs, server: ServerProcess, end: str
-) -> None:
-    key = f"leader-{end}"
-    pages = [tabs.open(f"/clock?key={key}", "tick") for _ in range(5)]
-    follow_on(pages[-1])
-    for number in range(1, 4):
-        leader = pages.pop(0)
-        at = time.monotonic()
-        ENDS[end](leader)
-        for page in pages:
-            assert is_consecutive(follow_on(page))
-        made = requests(server, key)
-        assert len(made) == number + 1
-        assert made[-1]["at"] - at < 1
-    assert pages[-1].evaluate("states") == ["open", *["error", "open"] * 3]
-    assert pages[-1].evaluate("source.readyState") == 1
-
-
 def test_tab_whose_source_is_closed_hands_the_connection_on(
     tabs: Tabs, server: ServerProcess
 ) -> None:
@@ -198,18 +161,6 @@ def test_source_that_is_closed_at_once_shares_nothing(tabs: Tabs, server: Server
     assert len(requests(server, "never")) == 1
 
 
-def test_new_leader_of_a_stream_without_ids_reports_a_gap_to_all(tabs: Tabs) -> None:
-    url = "/stream?key=no-ids"
-    leader, *others = (tabs.open(url, "message") for _ in range(3))
-    for page in others:
-        wait(page, "() => states[0] === 'open'")
-    leader.close()
-    for page in others:
-        wait(page, "() => seen.length")
-        assert page.evaluate("seen") == [GAP]
-        assert page.evaluate("states") == ["open", "error", "open"]
-
-
 def test_server_that_comes_back_is_resumed_once_for_all(browser: Browser, serve: Serve) -> None:
     server = serve()
     with tabs_of(browser, server.port) as tabs:
@@ -225,30 +176,6 @@ def test_server_that_comes_back_is_resumed_once_for_all(browser: Browser, serve:
 
 
 # -- Frozen ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("way", ["frozen", "cached"])
-def test_leader_that_is_frozen_hands_the_connection_on_and_has_a_gap_later(
-    tabs: Tabs, server: ServerProcess, way: str
-) -> None:
-    pages = [tabs.open(f"/clock?key={way}-tab", "tick") for _ in range(3)]
-    follow_on(pages[-1])
-    leader, *others = pages
-    leave, come_back = WAYS[way]
-    at = time.monotonic()
-    leader.evaluate(leave)
-    for page in others:
-        assert is_consecutive(follow_on(page))
-    made = requests(server, f"{way}-tab")
-    assert len(made) == 2
-    assert made[-1]["at"] - at < 1
-    leader.evaluate(come_back)
-    seen = follow_on(leader)
-    before, after = seen[: seen.index(GAP)], seen[seen.index(GAP) + 1 :]
-    assert is_consecutive(before)
-    assert is_consecutive(after)
-    assert int(after[0]) > int(before[-1])
-    assert len(requests(server, f"{way}-tab")) == 2
 
 
 @pytest.mark.parametrize("way", ["frozen", "cached"])

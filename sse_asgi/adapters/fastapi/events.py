@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from inspect import isclass
 from types import UnionType
-from typing import Any
+from typing import Annotated, Any, Union
 
-from pydantic import TypeAdapter
+from pydantic import Field, RootModel, TypeAdapter, create_model
 from starlette.responses import Response
 
+from ...checks import refuse, text
 from ...wire import EncodedBatch, JSONServerSentEvent, ServerSentEvent
 
 __all__ = ["EventTypes"]
@@ -31,13 +32,18 @@ class EventTypes:
     :param types: a Pydantic model or dataclass, or a union of them; the discriminator of
         ``Annotated[A | B, Field(discriminator="kind")]`` is known from there
     :param discriminator: the field whose value is the event's name; None: events have no name
-    :raises TypeError: ``types`` is something else
-    :raises ValueError: a member has no such field
+    :param name: the name of the union in OpenAPI's components, of which generators of clients make
+        a type; None: that of an alias made by a ``type`` statement; a union without one has no name
+    :raises TypeError: ``types`` is something else, or ``name`` is not a str
+    :raises ValueError: a member has no such field, or ``name`` is no Python identifier
     """
 
-    def __init__(self, types: Any, *, discriminator: str | None = None) -> None:
+    def __init__(
+        self, types: Any, *, discriminator: str | None = None, name: str | None = None
+    ) -> None:
         self.members: tuple[type, ...] = tuple(_members(types))
         self.discriminator: str | None = discriminator or _discriminator(types)
+        self._name = _name(types, name)
         if self.discriminator is not None:
             for member in self.members:
                 _check_names(member, self.discriminator)
@@ -46,8 +52,19 @@ class EventTypes:
     def route(self) -> dict[str, Any]:
         """The arguments of the path operation: ``@app.get("/events", **events.route)``."""
         content = {"text/event-stream": {"itemSchema": self.item_schema()}}
-        # FastAPI describes the body of every response class that has a media type as a string.
-        return {"response_class": _Described, "responses": {200: {"content": content}}}
+        return {
+            # FastAPI describes the body of a response class that has a media type as a string.
+            "response_class": _Described,
+            # It has the model among the components. The response is none, so it is not validated.
+            "response_model": _component(self.members, self.discriminator, self._name),
+            "responses": {200: {"description": self._description(), "content": content}},
+        }
+
+    def _description(self) -> str:
+        """Return what Swagger UI shows of the stream: it does not read ``itemSchema``."""
+        members = " or ".join(f"`{member.__name__}`" for member in self.members)
+        named = "" if self.discriminator is None else f", named by its `{self.discriminator}`"
+        return f"An event stream. The data of each event is {members} as JSON{named}."
 
     def item_schema(self) -> dict[str, Any]:
         """Return the schema of one event (OpenAPI 3.2, "Server-Sent Event Streams")."""
@@ -115,6 +132,37 @@ def _members(types: Any) -> Iterator[type]:
         raise TypeError(f"an event type is a Pydantic model or a dataclass, not {types!r}")
 
 
+def _name(types: Any, name: str | None) -> str | None:
+    if name is None:
+        return getattr(types, "__name__", None) if hasattr(types, "__value__") else None
+    if not text("name", name).isidentifier():
+        raise ValueError(refuse("name", "a Python identifier", name))
+    return name
+
+
+def _component(members: tuple[type, ...], discriminator: str | None, name: str | None) -> Any:
+    """Return the type that FastAPI describes among the components: the union by its name."""
+    union: Any = Union[members]  # noqa: UP007 - the members are known at run time only
+    if len(members) > 1 and discriminator and all(_is_named(m, discriminator) for m in members):
+        union = Annotated[union, Field(discriminator=discriminator)]
+    return union if name is None else create_model(name, __base__=RootModel[union])
+
+
+def _is_named(member: type, discriminator: str) -> bool:
+    """Say whether the schema of a member tells the names of its events."""
+    field = _name_field(member, discriminator)
+    return "const" in field or "enum" in field
+
+
+def _name_field(member: type, discriminator: str) -> dict[str, Any]:
+    """Return the schema of the field that has the name of a member's events."""
+    schema = _resolved(TypeAdapter(member).json_schema(mode="serialization"))
+    field: dict[str, Any] = schema.get("properties", {}).get(
+        _field_names(member)[discriminator], {}
+    )
+    return field
+
+
 def _discriminator(types: Any) -> str | None:
     metadata = getattr(getattr(types, "__value__", types), "__metadata__", ())
     found = [getattr(entry, "discriminator", None) for entry in metadata]
@@ -146,11 +194,9 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _check_names(member: type, discriminator: str) -> None:
     """Refuse a member whose events could not have the name that its field says."""
-    aliases = _field_names(member)
-    if discriminator not in aliases:
+    if discriminator not in _field_names(member):
         raise ValueError(f"{member.__name__} has no field {discriminator!r}")
-    schema = _resolved(TypeAdapter(member).json_schema(mode="serialization"))
-    field = schema.get("properties", {}).get(aliases[discriminator], {})
+    field = _name_field(member, discriminator)
     for name in field.get("enum", [field["const"]] if "const" in field else []):
         try:
             ServerSentEvent("", event=name)

@@ -101,11 +101,6 @@ class ShutdownWatch:
             self._timers.discard(self)
             self._signals.remove()
 
-    def close_after_last(self) -> None:
-        """Close at once if a handler of asyncio's runner must be put back before its run ends."""
-        if self._signals.stands_before_runner and not self._holds:
-            self.close()
-
     def hold(self) -> None:
         """Hear signals until :meth:`release`, also while no stream is open: one may just begin."""
         self._holds += 1

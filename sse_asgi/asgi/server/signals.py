@@ -46,11 +46,6 @@ class SignalChain:
         is_method = hasattr(notify, "__self__")
         self._notify: Reference = WeakMethod(notify) if is_method else lambda: notify
         self._links: list[_Link] = []
-        self.stands_before_runner: bool = False
-        """Whether a handler of :class:`asyncio.Runner` is kept from its place.
-
-        The runner puts its handler back at the end of a run only where it still finds it.
-        """
 
     def install(self) -> None:
         """Take the place of every handler that is not ours; only the main thread can."""
@@ -61,11 +56,14 @@ class SignalChain:
             # None is a handler that was not set from Python; an ignored signal stops nobody.
             if handler in (None, signal.SIG_IGN) or self._is_ours(handler):
                 continue
+            if _is_runner_handler(handler):
+                # It cancels the program, and so each stream. The runner takes it away at the end
+                # of a run, but only where it still finds it.
+                continue
             link = _Link(number, handler, self._notify)
             with suppress(ValueError):  # the main thread of a subinterpreter may not
                 plain_signal.signal(number, link.handle)
                 self._links.append(link)
-                self.stands_before_runner |= _is_runner_handler(handler)
 
     def remove(self) -> None:
         """Put the former handlers back, where nobody else has come before us."""
@@ -75,7 +73,6 @@ class SignalChain:
                 with suppress(ValueError):  # not the main thread: the link forwards from now on
                     plain_signal.signal(link.number, _living(link.former))
         self._links.clear()
-        self.stands_before_runner = False
 
     def _is_ours(self, handler: Any) -> bool:
         return any(handler == link.handle for link in self._links)

@@ -44,7 +44,6 @@ class StreamControl:
     """
 
     __slots__ = (
-        "_acting",
         "_context",
         "_may_stop",
         "began",
@@ -96,7 +95,6 @@ class StreamControl:
         """Waits for the client to leave: started when the session's own task cannot do it."""
         self._may_stop = may_stop
         self._context: Context | None = None
-        self._acting: anyio.CancelScope | None = None
 
     # -- the four verbs ----------------------------------------------------------------------------
 
@@ -152,8 +150,7 @@ class StreamControl:
         if self.deadlines is not None:
             self.deadlines = None
             self.loop.timers.discard(self)
-        if self._acting is not None:
-            self._acting.cancel()
+            self.loop.timers.break_off(self)
 
     # -- what is known of the end ------------------------------------------------------------------
 
@@ -233,6 +230,9 @@ class StreamControl:
                 deadlines.clean_up(now)  # the server cancelled the request: its time runs, too
             when, due = deadlines.next(self.writer, now)
             if due is Due.NOTHING or due is Due.WRITE:
+                if self.writer.started:
+                    when = self.loop.timers.together(when, deadlines.early)
+                    deadlines.look_at = when
                 return when, due is Due.WRITE
             self._do(due, deadlines, now)
         return NEVER, False
@@ -275,19 +275,19 @@ class StreamControl:
 
     async def act(self) -> None:
         """Send what is due, in the context of the request. Raises nothing."""
-        if self.outcome.reason is not None:
+        deadlines = self.deadlines
+        if deadlines is None or self.outcome.reason is not None:
+            return
+        due = write_due(self.writer, self.options, deadlines)
+        if due is None:
             return
         task = this_task()
-        with anyio.CancelScope() as self._acting:
-            try:
-                await in_context(
-                    self._context, write_due(self.writer, self.options, self.deadlines)
-                )
-            except BaseException as exc:
-                self.broken(exc)
-                if is_cancellation(exc, task) or isinstance(exc, KeyboardInterrupt | SystemExit):
-                    raise
-        self._acting = None
+        try:
+            await (due if self._context is None else in_context(self._context, due))
+        except BaseException as exc:
+            self.broken(exc)
+            if is_cancellation(exc, task) or isinstance(exc, KeyboardInterrupt | SystemExit):
+                raise
         if self.writer.window is not None and not self.writer.is_halted:
             # More may be due by now: events that came meanwhile, or a keep-alive.
             self.look_at(self.loop.clock.now())

@@ -11,6 +11,7 @@ goes on             the end of the grace; a message on its way has 1 s more    `
 goes on, or ended   the end of ``cleanup_timeout``, and then again and again   ``INTERRUPT``
 goes on, busy       ``send_timeout`` since the message was given to ``send``   ``SLOW``
 goes on, idle       ``start_timeout``, or ``ping`` since the last message      ``WRITE``
+                    (or a little sooner, with those of others)
 goes on, idle       the end of the ``window``, and it holds events             ``WRITE``
 ended, busy         1 s since the end                                          ``ABORT``
 ==================  =========================================================  ==============
@@ -30,6 +31,9 @@ NEVER: Final = float("inf")
 
 FAREWELL_TIMEOUT: Final = 1.0
 """Seconds that the last blocks of an interrupted stream may take."""
+
+EARLY: Final = 1 / 16
+"""The part of ``ping`` that a keep-alive may come sooner, so that many share one wake-up."""
 
 BUSY_INTERVAL: Final = 0.01
 """Seconds between two looks at a message that is on its way."""
@@ -89,6 +93,7 @@ class Deadlines:
         "_stop_at",
         "cleanup_until",
         "interrupted_at",
+        "look_at",
     )
 
     def __init__(self, options: StreamOptions, began: float) -> None:
@@ -109,6 +114,13 @@ class Deadlines:
         """When the clean-up of the content, if it runs, has had its time."""
         self.interrupted_at: float = NEVER
         """When the content was interrupted."""
+        self.look_at: float = NEVER
+        """When the timers look next, perhaps sooner than they must: a keep-alive may go then."""
+
+    @property
+    def early(self) -> float:
+        """Seconds that a look for a keep-alive may come sooner."""
+        return self._interval * EARLY
 
     # -- what has happened -------------------------------------------------------------------------
 
@@ -169,13 +181,18 @@ class Deadlines:
             if now < timeout_at:
                 return min(look_at, timeout_at), Due.NOTHING
             return now, Due.SLOW
-        due_at = self._start_by
-        if progress.started:
-            since = self._pinged_at if self._options.ping_always else progress.since
-            due_at = min(since + (self._options.ping or NEVER), progress.flush_at)
-        if now < due_at:
-            return min(look_at, due_at), Due.NOTHING
-        return look_at, Due.WRITE
+        due_at = self._idle_until(progress, now)
+        return (min(look_at, due_at), Due.NOTHING) if now < due_at else (look_at, Due.WRITE)
+
+    def _idle_until(self, progress: Progress, now: float) -> float:
+        """Return when a message of the timers is due, if nothing comes before it."""
+        if not progress.started:
+            return self._start_by
+        since = self._pinged_at if self._options.ping_always else progress.since
+        ping_at = since + (self._options.ping or NEVER)
+        if now >= self.look_at and now > ping_at - self.early:
+            return now
+        return min(ping_at, progress.flush_at)
 
     def _next_at_end(self, progress: Progress, now: float) -> tuple[float, Due]:
         if progress.busy and now >= self._abort_at:

@@ -6,7 +6,7 @@ for: a call costs a third of an event.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Coroutine
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,15 +17,19 @@ from .deadlines import NEVER
 from .window import Window
 
 if TYPE_CHECKING:
+    from ...runtime.tasks import TaskPair
     from .control import StreamControl
     from .writer import ResponseWriter
 
-__all__ = ["write_content", "write_events", "write_in_windows"]
+__all__ = ["is_for_content", "write_content", "write_events", "write_in_windows", "write_rest"]
 
 EVENTS_PER_TURN: Final = 256
 """Yield to the event loop after this many events, because neither the content nor the server's
 ``send`` is guaranteed to.
 """
+
+BYTES_PER_TURN: Final = 1_048_576
+"""Yield to the event loop after this many bytes, too, at the next look."""
 
 EVENTS_PER_LOOK: Final = 32
 """Look after this many events whether the task goes on although it was cancelled..."""
@@ -34,39 +38,54 @@ MOMENT: Final = 0.01
 """... or after each one, once the last ones have taken longer than this, in seconds."""
 
 
-async def write_content(control: StreamControl, items: Any) -> bool:
-    """Write each of ``items``; an exception that cancels ``send`` is thrown into the generator.
+def write_content(control: StreamControl, items: Any) -> Coroutine[Any, Any, bool]:
+    """Return the coroutine that writes each of ``items``; see :func:`write_events`.
+
+    An exception that it raises may be for the content: see :func:`is_for_content`.
+    """
+    options, writer = control.options, control.writer
+    if not options.window:
+        return write_events(writer, items, options.encode, options.first, control.tasks)
+    writer.window = window = Window(writer, options.window, options.first)
+    return write_in_windows(window, writer, items, options.encode, control.look_at, control.tasks)
+
+
+def is_for_content(exc: BaseException, items: Any) -> bool:
+    """Tell whether an exception has cancelled ``send`` while the content was at a ``yield``."""
+    return not isinstance(exc, Exception | GeneratorExit) and _stands_at_yield(items)
+
+
+async def write_rest(control: StreamControl, items: Any, exc: BaseException) -> bool:
+    """Throw an exception that is for the content into it, and write the items that follow.
 
     Returns False if the content goes on although it was cancelled.
     """
-    item = None
     options, writer, tasks = control.options, control.writer, control.tasks
-    window = Window(writer, options.window, options.first) if options.window else None
-    writer.window = window
+    window = writer.window if isinstance(writer.window, Window) else None
     while True:
+        control.clean_up()
         try:
-            if item is not None and not await (window or writer).write_batch(
-                as_batch(item, options.encode), options.first
-            ):
-                return False
-            if window is not None:
-                return await write_in_windows(
-                    window, writer, items, options.encode, control.look_at, tasks.cancelled_calls
-                )
-            return await write_events(
-                writer, items, options.encode, options.first, tasks.cancelled_calls
-            )
-        except BaseException as exc:
-            if isinstance(exc, Exception | GeneratorExit) or not _stands_at_yield(items):
-                raise
-            control.clean_up()
-            try:
-                item = await items.athrow(exc)
-            except StopAsyncIteration:
-                return True
+            item = await items.athrow(exc)
+        except StopAsyncIteration:
+            return True
+        finally:
+            del exc  # its traceback leads to this frame
         if tasks.is_cancelled:
             return False
         control.cleaned_up()
+        try:
+            batch = as_batch(item, options.encode)
+            if not await (window or writer).write_batch(batch, options.first):
+                return False
+            if window is None:
+                return await write_events(writer, items, options.encode, options.first, tasks)
+            return await write_in_windows(
+                window, writer, items, options.encode, control.look_at, tasks
+            )
+        except BaseException as another:
+            if not is_for_content(another, items):
+                raise
+            exc = another
 
 
 async def write_events(
@@ -74,18 +93,19 @@ async def write_events(
     items: AsyncIterable[object],
     encode: Callable[[object], bytes],
     first: bytes,
-    is_cancelled: Callable[[], object],
+    tasks: TaskPair,
 ) -> bool:
     """Write each of ``items`` as it comes; the head and ``first`` go with the first one.
 
     Returns True at the end of ``items``; False when they go on although the stream has ended.
 
-    :param is_cancelled: tells whether this task goes on although it was cancelled
+    :param tasks: tells whether this task goes on although it was cancelled
     :raises ClientGone: ``send`` raised an :exc:`OSError`
     """
     send, now, kind = writer.send, writer.now, writer.kind
     events = size = 0
     turn, look, looked_at = EVENTS_PER_TURN, 1, writer.since
+    full = BYTES_PER_TURN
     sending = False
     try:
         async for item in items:
@@ -105,13 +125,14 @@ async def write_events(
             events += count
             if events >= look:
                 since = writer.note_events()
-                if is_cancelled():
+                if tasks.ignores_cancellation():
                     return False
                 look = events + (EVENTS_PER_LOOK if since - looked_at < MOMENT else 1)
                 looked_at = since
-                if events >= turn:
+                if events >= turn or writer.bytes + size >= full:
                     await checkpoint()
                     turn = events + EVENTS_PER_TURN
+                    full = writer.bytes + size + BYTES_PER_TURN
         return True
     except BaseException as exc:
         if sending:
@@ -128,14 +149,14 @@ async def write_in_windows(
     items: AsyncIterable[object],
     encode: Callable[[object], bytes],
     look_at: Callable[[float], object],
-    is_cancelled: Callable[[], object],
+    tasks: TaskPair,
 ) -> bool:
     """Write ``items`` by the window, as :func:`write_events` does without one.
 
     Returns True at the end of ``items``; False when they go on although the stream has ended.
 
     :param look_at: has the timers look at the stream at that time, or before
-    :param is_cancelled: tells whether this task goes on although it was cancelled
+    :param tasks: tells whether this task goes on although it was cancelled
     :raises ClientGone: ``send`` raised an :exc:`OSError`
     """
     now, events, turn, look = writer.now, 0, EVENTS_PER_TURN, 1
@@ -155,7 +176,7 @@ async def write_in_windows(
             look_at(due_at)
         events += count
         if events >= look:
-            if is_cancelled():
+            if tasks.ignores_cancellation():
                 return False
             since, looked_at = looked_at, now()
             look = events + (EVENTS_PER_LOOK if looked_at - since < MOMENT else 1)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..types import Message, Receive
 
-__all__ = ["DISCONNECTS", "Inbox", "client_left", "shared_receive"]
+__all__ = ["DISCONNECTS", "Inbox", "drop", "shared_receive"]
 
 logger: Final = logging.getLogger("sse_asgi")
 
@@ -41,18 +41,17 @@ _ATTRIBUTES: Final = ("_receive", "receive")
 """Under these names Starlette's and Litestar's request objects have it."""
 
 
-async def client_left(receive: Receive, connection: Connection) -> None:
-    """Return when ``receive`` tells that the client has left.
+async def drop(message: Message, connection: Connection, warned: bool) -> bool:
+    """Drop a message that is no disconnect; return whether the log has been warned.
 
-    Warns of a part of the request's body, which is lost: nothing shows who wants it.
+    It is warned of a part of the request's body, which is lost: nothing shows who wants it.
     """
-    warned = False
-    while (message := await receive())["type"] not in DISCONNECTS:
-        if message.get("body") and not warned:
-            warned = True
-            name = request_name(connection)
-            logger.warning("%s: dropped the request's body; read it before the stream begins", name)
-        await checkpoint()
+    if message.get("body") and not warned:
+        warned = True
+        name = request_name(connection)
+        logger.warning("%s: dropped the request's body; read it before the stream begins", name)
+    await checkpoint()
+    return warned
 
 
 def shared_receive(scope: Any, receive: Receive) -> Receive:

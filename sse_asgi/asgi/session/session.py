@@ -23,10 +23,10 @@ from ..outcome import CloseReason
 from .control import StreamControl
 from .deadlines import FAREWELL_TIMEOUT
 from .delivery import Delivery
-from .events import write_content
+from .events import is_for_content, write_content, write_rest
 from .farewell import take_leave
 from .hooks import tell_close, tell_open
-from .inbox import client_left
+from .inbox import DISCONNECTS, drop
 from .state import ClientGone
 from .window import Pause
 
@@ -114,7 +114,12 @@ class Session:
             if isinstance(content, AsyncGeneratorType):
                 self._items = content
                 control.tasks.start(self._listen)
-                ended = await write_content(control, content)
+                try:
+                    ended = await write_content(control, content)
+                except BaseException as exc:
+                    if not is_for_content(exc, content):
+                        raise
+                    ended = await write_rest(control, content, exc)
             else:
                 ended = await self._run_other(content)
         except ClientGone:
@@ -149,7 +154,12 @@ class Session:
         self._items = items = open_content(
             content, control.options, control.loop, control.connection
         )
-        return await write_content(control, items)
+        try:
+            return await write_content(control, items)
+        except BaseException as exc:
+            if not is_for_content(exc, items):
+                raise
+            return await write_rest(control, items, exc)
 
     async def _deliver(self, content: Any, *, alone: bool) -> None:
         """Let the event loop's pump write the content.
@@ -238,8 +248,10 @@ class Session:
         control.keep()
         reason = CloseReason.CLIENT_GONE
         error: Exception | None = None
+        dropped = False
         try:
-            await client_left(control.receive, control.connection)
+            while (message := await control.receive())["type"] not in DISCONNECTS:
+                dropped = await drop(message, control.connection, dropped)
         except OSError:
             pass
         except Exception as exc:

@@ -73,10 +73,12 @@ class _Deploy:
 
     def _replace(self, worker: Worker, now: float) -> None:
         if self._plan.surge:
-            self._workers.append(Worker(self._plan, is_up=True))
+            fresh = Worker(self._plan, is_up=False)
+            fresh.start(now)
+            self._workers.append(fresh)
             self._workers.remove(worker)
         else:
-            self._at(now + self._plan.restart, lambda _: worker.start())
+            self._at(now + self._plan.restart, worker.start)
         for time, browser, block in worker.stop(now):
             browser.left_at = time
             self._at(time + browser.read(block), partial(self._attempt, browser))
@@ -89,7 +91,7 @@ class _Deploy:
         if not up:
             self._fail(browser, now)
             return
-        worker = self._choose(up)
+        worker = self._choose(up, now)
         served_at = worker.accept(now, (now - browser.left_at) * self._plan.events)
         if served_at is None:
             self._outcome.dropped += 1
@@ -97,10 +99,10 @@ class _Deploy:
         else:
             self._at(served_at, partial(self._serve, browser, worker, worker.life))
 
-    def _choose(self, up: Sequence[Worker]) -> Worker:
+    def _choose(self, up: Sequence[Worker], now: float) -> Worker:
         if self._plan.balance is Balance.TURNS:
             return up[next(self._turns) % len(up)]
-        return min(up, key=lambda worker: worker.load)
+        return min(up, key=lambda worker: worker.weighed(now))
 
     def _fail(self, browser: Browser, now: float) -> None:
         seconds = browser.read(b"") if self._plan.direct else browser.fail()

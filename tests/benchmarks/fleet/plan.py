@@ -24,6 +24,8 @@ class Balance(Enum):
 class Plan:
     """One way to deploy.
 
+    :param slow_start: seconds in which a worker that has just started gets its full share of new
+        clients, as HAProxy's ``slowstart``; 0: at once
     :param clients: browsers with one open stream each
     :param workers: the processes among which a proxy spreads them
     :param balance: how it does so
@@ -44,6 +46,7 @@ class Plan:
     clients: int = 100_000
     workers: int = 20
     balance: Balance = Balance.LEAST
+    slow_start: float = 0.0
     farewell: tuple[int, int] | None = DEFAULT_FAREWELL
     killed: bool = False
     steady: bool = False

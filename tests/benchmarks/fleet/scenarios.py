@@ -12,6 +12,9 @@ __all__ = ["INTERVAL", "scenarios"]
 INTERVAL = 10.0
 """Seconds from one worker's end to the next one's, where they end one by one."""
 
+SLOW_START = 30.0
+"""Seconds in which HAProxy's ``slowstart`` gives a new worker its share of new clients."""
+
 WIDE = (5_000, 30_000)
 """A ``farewell_retry`` whose least is more than a restart takes."""
 
@@ -35,6 +38,7 @@ def scenarios(clients: int = 100_000, workers: int = 20) -> Mapping[str, Plan]:
         "all at once, 5 to 30 s": replace(plan, farewell=WIDE),
         "one by one, no retry sent": replace(rolling, farewell=None),
         "one by one, 1 to 5 s": rolling,
+        "one by one, 1 to 5 s, slow start": replace(rolling, slow_start=SLOW_START),
         "one by one, 5 to 30 s": replace(rolling, farewell=WIDE),
         "one by one, 1 to 5 s, round robin": in_turns,
         "one by one, 1 to 5 s, round robin, full": replace(in_turns, most=room),

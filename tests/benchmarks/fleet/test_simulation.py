@@ -28,6 +28,7 @@ plans = st.builds(
     killed=st.booleans(),
     steady=st.booleans(),
     direct=st.booleans(),
+    slow_start=st.sampled_from([0.0, 5.0]),
     interval=st.sampled_from([0.0, 0.5, 4.0]),
     replaced=st.none() | st.integers(1, 5),
     surge=st.booleans(),
@@ -90,6 +91,11 @@ def test_a_new_worker_before_each_old_one_moves_each_client_once() -> None:
     in_turns = replace(SMALL, interval=6.0, balance=Balance.TURNS)
     assert simulate(in_turns).moves > 1
     assert simulate(replace(SMALL, interval=6.0, surge=True)).moves == 1
+
+
+def test_a_slow_start_spares_a_new_worker() -> None:
+    plan = Plan(clients=1000, workers=5, restart=0.5, interval=10.0, handler=0.02)
+    assert simulate(replace(plan, slow_start=10.0)).longest_wait < simulate(plan).longest_wait / 2
 
 
 def test_a_limit_refuses_and_no_client_is_lost_by_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sse_asgi import Connection
 from sse_asgi.asgi.limits import ConnectionLimits, client_address
 from sse_asgi.asgi.options import StreamOptions
@@ -26,6 +28,7 @@ class Worker:
         self._free_at = 0.0
         self._waiting = 0
         self._open: dict[Browser, None] = {}
+        self._started_at = -math.inf
         self.is_up = is_up
         self.life = 0
         self.longest_wait = 0.0
@@ -35,9 +38,17 @@ class Worker:
         """The connections that a proxy counts."""
         return len(self._open) + self._waiting
 
-    def start(self) -> None:
+    def weighed(self, now: float) -> float:
+        """Return the load as a proxy weighs it that lets a new worker start slowly."""
+        if not self._plan.slow_start:
+            return self.load
+        weight = min(1.0, (now - self._started_at) / self._plan.slow_start)
+        return (self.load + 1) / max(weight, 1 / 256)
+
+    def start(self, now: float) -> None:
         """Begin to answer, without any client."""
         self.is_up = True
+        self._started_at = now
         self._free_at = 0.0
 
     def stop(self, now: float) -> list[tuple[float, Browser, bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from sse_asgi import Connection, EventSourceApp, EventStream
+from sse_asgi.asgi import StreamKeywords
 from sse_asgi.wire import Encoder, ServerSentEvent
 from tests.benchmarks.peer import ASGIApp, Encoders, Peer, Plan, hold
 
@@ -51,8 +52,15 @@ def content(plan: Plan) -> Callable[[], AsyncIterator[str]] | Callable[[], Itera
     return sync_events if plan.sync else events
 
 
+def _options(plan: Plan) -> StreamKeywords:
+    options: StreamKeywords = {"window": plan.window}
+    if plan.ping is not None:
+        options["ping"] = plan.ping
+    return options
+
+
 def _app(plan: Plan) -> ASGIApp:
-    return EventStream(content(plan), window=plan.window)
+    return EventStream(content(plan), **_options(plan))
 
 
 def _served(plan: Plan) -> ASGIApp:
@@ -61,7 +69,7 @@ def _served(plan: Plan) -> ASGIApp:
     def handler(connection: Connection) -> AsyncIterator[str] | Iterator[str]:
         return make()
 
-    return EventSourceApp(handler, window=plan.window)
+    return EventSourceApp(handler, **_options(plan))
 
 
 PEER = Peer(
@@ -70,5 +78,6 @@ PEER = Peer(
     served=_served,
     encoders=_encoders(),
     backends=("asyncio", "trio"),
+    pings=True,
     windows=True,
 )

@@ -45,7 +45,10 @@ def _sync_events(plan: Plan) -> Iterator[dict[str, str]]:
 
 
 def _response(plan: Plan) -> EventSourceResponse:
-    return EventSourceResponse(_sync_events(plan) if plan.sync else _events(plan))
+    content = _sync_events(plan) if plan.sync else _events(plan)
+    if plan.ping is None:
+        return EventSourceResponse(content)
+    return EventSourceResponse(content, ping=int(plan.ping))
 
 
 def _app(plan: Plan) -> ASGIApp:
@@ -74,4 +77,5 @@ PEER = Peer(
         "multi-line": _text,
         "json": _json,
     },
+    pings=True,
 )

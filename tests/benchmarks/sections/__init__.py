@@ -20,6 +20,7 @@ SECTIONS = (
     "server",
     "connect",
     "idle",
+    "silence",
     "adapters",
     "fanout",
     "redis",

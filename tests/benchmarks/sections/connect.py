@@ -18,7 +18,7 @@ STANDING = 2
 
 QUANTITIES = (
     Quantity("one by one", "connections/s", rate=True),
-    Quantity("one by one", "server CPU µs each", scale=1e6, budget=1.6),
+    Quantity("one by one", "server CPU µs each", scale=1e6, budget=1.4),
 )
 
 

@@ -23,7 +23,7 @@ AT_ONCE = 10
 PACE = 5_000
 """Deliveries per second, where they are paced."""
 
-BUDGETS = {1_000: (0.9, 0.25)}
+BUDGETS = {100: (1.05, None), 1_000: (0.85, 0.15)}
 """From the number of clients to the costs of a delivery allowed us: one by one, and at once."""
 
 
@@ -88,7 +88,7 @@ def _names(bench: Bench) -> list[str]:
     return [name for name in BROADCASTERS if name in (LIMIT, *bench.peers)]
 
 
-def quantities(clients: int, budgets: tuple[float, float] | None) -> list[Quantity]:
+def quantities(clients: int, budgets: tuple[float | None, float | None] | None) -> list[Quantity]:
     """Return the rows for so many clients.
 
     :param budgets: for a delivery of an event alone, and of one of several at once

@@ -14,8 +14,8 @@ from tests.benchmarks.process import Server, own_core, servers
 __all__ = ["rows"]
 
 QUANTITIES = (
-    Quantity("1 connection", "events/s", rate=True),
-    Quantity("1 connection", "server CPU µs/event", scale=1e6),
+    Quantity("1 connection", "events/s", rate=True, budget=1.1),
+    Quantity("1 connection", "server CPU µs/event", scale=1e6, budget=1.1),
 )
 WINDOW_QUANTITIES = (
     Quantity("1 connection, window of 50 ms", "events/s", rate=True, budget=0.2),

@@ -14,8 +14,8 @@ from tests.benchmarks.peer import Peer, Plan
 __all__ = ["rows"]
 
 SYNC = "sync iterator: "
-CONNECTION = Quantity("1 connection of 1 event", "µs", scale=1e6, budget=4)
-EVENT = Quantity("each further event (20 B)", "µs", scale=1e6, budget=3)
+CONNECTION = Quantity("1 connection of 1 event", "µs", scale=1e6, budget=3)
+EVENT = Quantity("each further event (20 B)", "µs", scale=1e6, budget=2.7)
 WAITING_CONNECTION = replace(CONNECTION, label="the same, content waits once")
 KIB_EVENT = replace(EVENT, label="each further event (1 KiB)")
 WINDOW_EVENT = replace(EVENT, label="each further event (20 B), window of 50 ms", budget=None)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["installed", "run"]
+__all__ = ["execute", "installed", "run"]
 
 HERE = Path(__file__).parent
 INSTALL_TIMEOUT = 150.0
@@ -53,13 +53,20 @@ def run(script: str, directory: Path, *arguments: str) -> Any:
     modules = directory / "node_modules"
     if not modules.exists():
         modules.symlink_to(installed())
-    ended = subprocess.run(
-        ["node", script, *arguments],
+    ended = execute("node", directory, script, *arguments)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return json.loads(ended.stdout)
+
+
+def execute(
+    command: str | Path, directory: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a directory, and return it with its output when it has ended."""
+    return subprocess.run(
+        [str(command), *arguments],
         cwd=directory,
         capture_output=True,
         text=True,
         timeout=RUN_TIMEOUT,
         check=False,
     )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return json.loads(ended.stdout)

@@ -11,6 +11,7 @@ from .... import checks
 from ....errors import TopicEnded, TopicExists
 from ...log.entry import Position, new_epoch
 from ...log.lifetimes import MOST_MARKS, Mark
+from .answer import Understood
 from .connection import RedisConnection, Refused
 from .options import Retention
 from .pace import Pace
@@ -141,8 +142,9 @@ class RedisLog:
             raise TopicEnded(topic)
         if answer == _EXISTS:
             raise TopicExists(topic)
-        stretch, _, sequence = answer.decode().partition("-")
-        return Position(stretch, int(sequence))
+        with Understood(answer):
+            stretch, _, sequence = answer.decode().partition("-")
+            return Position(stretch, int(sequence))
 
     async def check(self, connection: RedisConnection, newest: Newest) -> State:
         """Return the extent of the log.
@@ -157,10 +159,11 @@ class RedisLog:
             if not exc.is_full:
                 raise
             answer = await connection.script(CHECK_FULL, keys, *arguments)
-        life, floor, tip, stretch, *ends = answer
-        names = [name.decode() for name in ends[::2]]
-        earlier = dict(zip(names, ends[1::2], strict=True))
-        return State(life.decode(), floor, tip, stretch.decode(), earlier)
+        with Understood(answer):
+            life, floor, tip, stretch, *ends = answer
+            names = [name.decode() for name in ends[::2]]
+            earlier = dict(zip(names, map(int, ends[1::2]), strict=True))
+            return State(life.decode(), int(floor), int(tip), stretch.decode(), earlier)
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -195,11 +198,12 @@ class RedisLog:
             answer = await connection.script(
                 MARKS, (self._marks_key,), len(found), len(found) + _CHUNK - 1
             )
-            for member, score in zip(answer[::2], answer[1::2], strict=True):
-                topic, is_end = member[1:].decode("utf-8", "replace"), member[:1] == b"l"
-                found.append(Mark(topic, is_end, int(score)))
-            if len(answer) < 2 * _CHUNK:
-                return found[::-1]
+            with Understood(answer):
+                for member, score in zip(answer[::2], answer[1::2], strict=True):
+                    topic, is_end = member[1:].decode("utf-8", "replace"), member[:1] == b"l"
+                    found.append(Mark(topic, is_end, int(score)))
+                if len(answer) < 2 * _CHUNK:
+                    return found[::-1]
 
     async def range(self, connection: RedisConnection, first: int, last: int) -> list[Record]:
         """Return entries from ``first`` to ``last``: as many of the first ones as fit."""
@@ -234,7 +238,8 @@ class RedisLog:
                 wait=seconds + self.pace.wait,
             )
         )
-        return self._parse(answer[self._keys[0]] if answer else ())
+        with Understood(answer):
+            return self._parse(answer[self._keys[0]] if answer else ())
 
     def has_more(self, records: list[Record]) -> bool:
         """Tell whether an answer of :meth:`tail` or :meth:`after` may have been cut short."""
@@ -251,7 +256,8 @@ class RedisLog:
                 wait=self.pace.wait,
             )
         )
-        return self._parse(answer)
+        with Understood(answer):
+            return self._parse(answer)
 
     async def _paced(self, answer: Awaitable[T]) -> T:
         try:
