@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+from anyio import get_cancelled_exc_class
 from anyio.lowlevel import RunVar
 
 from .. import checks
@@ -40,6 +41,8 @@ class LoopState:
     def __init__(self, clock: Clock | None = None) -> None:
         self.event_loop: EventLoop = EventLoop()
         self.on_asyncio: bool = self.event_loop.on_asyncio
+        self.cancelled: type[BaseException] = get_cancelled_exc_class()
+        """The exception that cancels a task: anyio takes a microsecond to tell."""
         if clock is None:
             clock = MonotonicClock() if self.on_asyncio else Clock()
         self.clock = clock

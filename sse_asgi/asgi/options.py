@@ -86,7 +86,7 @@ class StreamOptions:
     :param headers: further response headers, or other values for the default headers
     :param incremental: send the header ``Incremental: ?1`` (RFC 10036), which asks proxies to
         pass each event on at once; False: leave it out
-    :param ping: send a comment after this much silence, or up to 1/16 sooner where those of other
+    :param ping: send a comment after this much silence, or up to 1/8 sooner where those of other
         streams are due; None: never
     :param ping_always: send the comment at this interval even if there was no silence
     :param ping_message: returns an item to send instead of the comment

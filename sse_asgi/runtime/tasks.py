@@ -170,13 +170,15 @@ class AsyncioTaskPair:
         task = self._task
         if task is None:
             self._early = True
-        elif not pierce and is_shielded(task, self._outer):
-            self._try_again(task)
-        else:
+            return
+        if innermost_scope(task) is not self._outer:  # most content has no scope
+            if not pierce and is_shielded(task, self._outer):
+                self._try_again(task)
+                return
             for other in tasks_within(task, self._outer):
                 other.cancel()
-            self._interrupts += 1
-            task.cancel()
+        self._interrupts += 1
+        task.cancel()
 
     def _try_again(self, task: Task[Any]) -> None:
         """Interrupt when the task has waited for the future that it waits for now."""

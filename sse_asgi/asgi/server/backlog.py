@@ -10,6 +10,9 @@ hypercorn, HTTP/2            the buffer of the stream               tells the ap
 hypercorn, anycorn, HTTP/3   the sender of the QUIC stream          does not tell the application
 uvicorn, HTTP/2              the stream of zttp                     tells the application
 daphne                       the transport of Twisted               tells the application
+gunicorn, HTTP/1.1           the transport of asyncio, where its    tells the application
+                             ``writelines`` does not pause the
+                             server (CPython 3.12.1, 3.13.0)
 ===========================  =====================================  ==============================
 
 There the bytes that wait are counted in the server's own object, which is only read, and ``send``
@@ -108,8 +111,10 @@ def bounded(send: Send, scope: Any) -> Send:
     :param scope: the request's
     """
     # The usual request has nothing to search for. daphne names no version of the specification.
-    if scope.get("http_version") not in ("2", "3") and (
-        "daphne.http_protocol" not in modules or "spec_version" in scope["asgi"]
+    if (
+        scope.get("http_version") not in ("2", "3")
+        and ("daphne.http_protocol" not in modules or "spec_version" in scope["asgi"])
+        and "gunicorn.asgi.protocol" not in modules
     ):
         return send
     try:
@@ -127,6 +132,8 @@ def _peer(send: Send) -> Peer | None:
             return _uvicorn(candidate)
         if is_of(candidate, "daphne.", "WebRequest"):
             return _daphne(candidate)
+        if is_of(candidate, "gunicorn.asgi.", "ASGIProtocol"):
+            return _gunicorn(candidate)
     return None
 
 
@@ -169,3 +176,14 @@ def _daphne(request: Any) -> Peer:
         return size
 
     return Peer(unsent)
+
+
+def _gunicorn(protocol: Any) -> Peer | None:
+    """Know gunicorn's protocol, which fills its transport by ``writelines``."""
+    transport = protocol.transport
+    writelines = type(transport).writelines
+    if getattr(writelines, "__module__", None) != "asyncio.selector_events":
+        return None
+    if "_maybe_pause_protocol" in writelines.__code__.co_names:
+        return None
+    return Peer(transport.get_write_buffer_size)

@@ -4,7 +4,8 @@ No server tells an application that it stops while a response is open (``http.di
 come, and ``lifespan.shutdown`` comes after the last response). Where no signal arrives either,
 because hypercorn's workers get none and a server in a thread cannot, its own flag is all there is.
 It is found in the frames of the tasks that run the server; nothing is changed. The attributes that
-are read here were checked with uvicorn 0.30 to 0.54 and hypercorn 0.17 and 0.18.
+are read here were checked with uvicorn 0.30 to 0.54, hypercorn 0.17 and 0.18, anycorn 0.20 and
+gunicorn 27.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class Servers:
 
 
 def find_servers(on_asyncio: bool) -> list[ServerState]:
-    """Look for the servers that the running event loop runs: uvicorn's and hypercorn's."""
+    """Look for the servers that the running event loop runs."""
     try:
         return _find_servers(on_asyncio)
     except Exception:  # as above

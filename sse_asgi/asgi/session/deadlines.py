@@ -32,7 +32,7 @@ NEVER: Final = float("inf")
 FAREWELL_TIMEOUT: Final = 1.0
 """Seconds that the last blocks of an interrupted stream may take."""
 
-EARLY: Final = 1 / 16
+EARLY: Final = 1 / 8
 """The part of ``ping`` that a keep-alive may come sooner, so that many share one wake-up."""
 
 BUSY_INTERVAL: Final = 0.01

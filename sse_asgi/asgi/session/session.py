@@ -101,8 +101,7 @@ class Session:
         """
         control = self.control
         noticed = control.outcome.stopping is CloseReason.SERVER_STOPPING
-        cancelled = anyio.get_cancelled_exc_class()
-        return noticed and control.loop.on_asyncio and isinstance(exc, cancelled)
+        return noticed and control.loop.on_asyncio and isinstance(exc, control.loop.cancelled)
 
     # -- the content -------------------------------------------------------------------------------
 
@@ -193,7 +192,7 @@ class Session:
 
     def _goes_on(self, exc: BaseException) -> bool:
         """Tell whether ``exc`` is for those who call us, and not the content's own failure."""
-        if isinstance(exc, anyio.get_cancelled_exc_class()):
+        if isinstance(exc, self.control.loop.cancelled):
             return self.control.tasks.is_cancelled
         return isinstance(exc, KeyboardInterrupt | SystemExit | GeneratorExit)
 

@@ -23,8 +23,9 @@ STREAM = 4
 
 
 @pytest.fixture(autouse=True)
-def daphne_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "daphne.http_protocol", ModuleType("daphne.http_protocol"))
+def servers_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("daphne.http_protocol", "gunicorn.asgi.protocol"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
 
 
 class Stage:
@@ -118,7 +119,25 @@ def daphne(server: Server) -> Any:
     return partial(handle_reply, request)
 
 
+def writelines(transport: Any, pieces: Any) -> None:
+    """Write, and pause nobody, as asyncio did from Python 3.12.0 on."""
+
+
+def writelines_and_pause(transport: Any, pieces: Any) -> None:
+    transport._maybe_pause_protocol()
+
+
+def gunicorn(server: Server, write: Any = writelines) -> Any:
+    write.__module__ = "asyncio.selector_events"
+    transport = type("Transport", (Stage,), {"writelines": write})(
+        get_write_buffer_size=lambda: len(server.buffer)
+    )
+    protocol = of("gunicorn.asgi.protocol", "ASGIProtocol")(transport=transport)
+    return wrapped(protocol, server)
+
+
 SERVERS = [
+    pytest.param(gunicorn, "1.1", id="gunicorn"),
     pytest.param(hypercorn_h2, "2", id="hypercorn-h2"),
     pytest.param(partial(over_quic, "hypercorn"), "3", id="hypercorn-h3"),
     pytest.param(partial(over_quic, "anycorn"), "3", id="anycorn-h3"),
@@ -208,6 +227,15 @@ async def test_send_of_any_other_server_stays_as_it_is(version: str) -> None:
     assert bounded(send, scope) is send
     for other in (hypercorn(anycorn, Server(daphne), "anycorn"), daphne):
         assert bounded(other, scope) is other
+
+
+async def test_gunicorn_whose_transport_pauses_it_is_left_alone() -> None:
+    send = gunicorn(Server(daphne), writelines_and_pause)
+    assert bounded(send, http_scope()) is send
+    joined = type("Transport", (Stage,), {"writelines": lambda transport, pieces: None})()
+    protocol = of("gunicorn.asgi.protocol", "ASGIProtocol")(transport=joined)
+    send = wrapped(protocol, Server(daphne))
+    assert bounded(send, http_scope()) is send
 
 
 @pytest.mark.parametrize("module", ["hypercorn", "anycorn"])
