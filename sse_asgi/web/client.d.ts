@@ -15,9 +15,9 @@ export interface SteadyEventSourceEnd {
   /**
    * `done`: the server has sent its last event, made by `done()`. `no content`: it has answered 204.
    * `status`: another final status. `content type`: a page in place of a stream, such as a login
-   * page. `redirect`: a page of another origin.
+   * page. `redirect`: a page of another origin. `scheme`: the address is not one of HTTP.
    */
-  reason: "done" | "no content" | "status" | "content type" | "redirect";
+  reason: "done" | "no content" | "status" | "content type" | "redirect" | "scheme";
 }
 
 export interface SteadyEventSourceEventMap {

@@ -30,6 +30,9 @@ export class SteadyEventSource extends EventTarget {
         enumerable: true,
         configurable: true,
       });
+    for (const name of ["url", "readyState", "withCredentials", "close"])
+      Object.defineProperty(this.prototype, name, { enumerable: true });
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: this.name, configurable: true });
   }
 
   #handlers = {};
@@ -46,7 +49,8 @@ export class SteadyEventSource extends EventTarget {
   #lastId = "";
   #retry = null;  // milliseconds that the server has set
 
-  constructor(url, options) {
+  constructor(url, options = {}) {
+    if (!arguments.length) throw new TypeError("SteadyEventSource: the URL is missing");
     super();
     this.#options = { silence: 0, shortest: 500, longest: 30_000, ...options };
     if (typeof url === "function") this.#askUrl = url;
@@ -79,8 +83,8 @@ export class SteadyEventSource extends EventTarget {
   // A handler keeps the place among the listeners that the first one had, as in EventSource.
   #handle(type, handler) {
     if (!(type in this.#handlers))
-      this.addEventListener(type, (event) => this.#handlers[type]?.call(this, event));
-    this.#handlers[type] = typeof handler === "function" ? handler : null;
+      this.addEventListener(type, (event) => this.#handlers[type]?.call?.(this, event));
+    this.#handlers[type] = Object(handler) === handler ? handler : null;
   }
 
   // -- Opening ------------------------------------------------------------------------------------
@@ -99,6 +103,7 @@ export class SteadyEventSource extends EventTarget {
     try {
       address = await this.#address();
       if (signal.aborted) return;
+      if (!/^(https?|blob|data):$/.test(address.protocol)) return this.#end(0, "scheme");
       response = await fetch(address, this.#request(address, signal));
     } catch {  // no address, or no connection
       const leads = address && this.#failures && (await this.#leadsAway(address));
@@ -124,8 +129,10 @@ export class SteadyEventSource extends EventTarget {
 
   #request({ origin }, signal) {
     const headers = { accept: "text/event-stream" };
-    if (this.#lastId && origin === globalThis.location?.origin)  // elsewhere it needs a preflight
-      headers["last-event-id"] = String.fromCharCode(...new TextEncoder().encode(this.#lastId));
+    // The query has the ID in any case. As a header it needs a preflight elsewhere, and WebKit encodes
+    // characters that are not of ASCII twice.
+    if (origin === globalThis.location?.origin && /^[ -~]+$/.test(this.#lastId))
+      headers["last-event-id"] = this.#lastId;
     const credentials = this.withCredentials ? "include" : "same-origin";
     return { headers, credentials, cache: "no-store", signal };
   }

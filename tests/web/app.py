@@ -57,6 +57,7 @@ class WebApp(LiveApp):
             "/busy": EventSourceApp(self.busy),
             "/forgetful": EventSourceApp(self.forgetful, retry=100),
             "/silent": EventSourceApp(silent, start_timeout=0, ping=PING, ping_message=named_ping),
+            "/wide": EventSourceApp(wide, retry=100),
             "/brief": EventSourceApp(lambda connection: ["no id"], retry=100),
             "/gapped": EventSourceApp(gapped),
             "/orders": EventSourceApp(orders),
@@ -214,6 +215,11 @@ async def silent(connection: Connection) -> AsyncIterator[str]:
     """Yield nothing, so that there is nothing but keep-alives."""
     await anyio.sleep_forever()
     yield "never"
+
+
+async def wide(connection: Connection) -> AsyncIterator[dict[str, str]]:
+    """Yield the last event ID, under an ID that is not of ASCII."""
+    yield {"data": connection.last_event_id or "none", "id": "é€😀"}
 
 
 async def orders(connection: Connection) -> AsyncIterator[Any]:

@@ -89,8 +89,15 @@ def servers(directory: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[ServerProcess]:
-    """Run the app on hypercorn, over TLS with a certificate that it has signed itself."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    """Run the app on hypercorn, over TLS."""
+    with secured(tmp_path, "tests.web.app:app") as process:
+        yield process
+
+
+@contextmanager
+def secured(directory: Path, app: str) -> Iterator[ServerProcess]:
+    """Run an app on hypercorn, over TLS with a certificate that it has signed itself."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
@@ -102,8 +109,8 @@ def secure(tmp_path: Path) -> Iterator[ServerProcess]:
         timeout=20,
     )
     port = free_port()
-    command = ["-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "tests.web.app:app"]
+    command = ["-m", "hypercorn", "--bind", f"127.0.0.1:{port}", app]
     command += ["--keyfile", str(key), "--certfile", str(certificate)]
-    with ServerProcess(command, port, tmp_path / "hypercorn.log") as process:
+    with ServerProcess(command, port, directory / "hypercorn.log") as process:
         process.wait_log("Running on https")
         yield process

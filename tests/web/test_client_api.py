@@ -130,3 +130,48 @@ def test_types_declare_what_the_class_has(browser: Browser, server: ServerProces
     }"""
     with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
         assert names - {"addEventListener", "removeEventListener"} == set(page.evaluate(script))
+
+
+@pytest.mark.parametrize("url", ["about:blank", "mailto:me@example.org", "javascript:alert()"])
+def test_address_that_no_request_can_have_is_closed(
+    browser: Browser, server: ServerProcess, url: str
+) -> None:
+    def run(page: Page, kind: str) -> Any:
+        page.evaluate(MAKE, [kind, url, {}])
+        return wait(page, "() => log.length && log")
+
+    native, ours = both(browser, server, run)
+    assert ours == native == [["error", 2, None, None, None]]
+
+
+def test_reason_of_a_closed_address_is_its_scheme(browser: Browser, server: ServerProcess) -> None:
+    script = """async () => {
+        const { SteadyEventSource } = await import("/sse.js");
+        const source = new SteadyEventSource("about:blank");
+        return new Promise((done) => {
+            source.addEventListener("closed", ({ detail }) => done(detail));
+        });
+    }"""
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        assert page.evaluate(script) == {"status": 0, "reason": "scheme"}
+
+
+def test_interface_is_that_of_an_event_source(browser: Browser, server: ServerProcess) -> None:
+    script = """async (kind) => {
+        const { SteadyEventSource } = await import("/sse.js");
+        const Source = { EventSource: Object.getPrototypeOf(EventSource), SteadyEventSource }[kind];
+        const source = new Source("/silent", null), names = [], handler = {};
+        source.close();
+        for (const name in source) names.push(name);
+        source.onopen = source.onmessage = handler;  // WHATWG HTML 8.1.8.1 keeps any object
+        source.dispatchEvent(new MessageEvent("message"));
+        let refused = "";
+        try { new Source() } catch (error) { refused = error.name; }
+        return [
+            names.sort(), Source.length, refused, source.onopen === handler, source.onerror,
+            String(source) === `[object ${kind}]`,
+        ];
+    }"""
+    native, ours = both(browser, server, lambda page, kind: page.evaluate(script, kind))
+    assert ours == native
+    assert ours[1:] == [1, "TypeError", True, None, True]

@@ -10,6 +10,7 @@ from sse_asgi import DONE_ID
 from tests.servers.process import ServerProcess
 
 from .conftest import Serve
+from .cutting import CuttingProxy
 from .engines import KILLABLE, Page, Pages
 from .test_browser import ask, is_consecutive, requests
 
@@ -79,6 +80,28 @@ def test_204_ends_the_stream_for_good(page: Page, server: ServerProcess, path: s
     page.wait("() => streams[0].readyState === 2")
     made = [request["headers"].get("last-event-id") for request in requests(server, key)]
     assert made == ([None, DONE_ID] if path == "/finite" else [None])
+
+
+@pytest.mark.parametrize(
+    "at", [rb"id: \d*5\n", rb"id: \d*5\n[^\n]*\n[^\n]*\n\n"], ids=["in", "after"]
+)
+def test_event_that_a_cut_interrupts_is_not_lost(
+    pages: Pages, server: ServerProcess, at: bytes
+) -> None:
+    with CuttingProxy(server.port, at) as proxy:
+        page = pages.open(f"{proxy.url}/")
+        page.evaluate("() => void follow(new EventSource('/clock'), 'tick')")
+        before = page.wait("() => states.includes('error') && seen.length")
+        assert is_consecutive(page.wait("(before) => seen.length > before + 10 && seen", before))
+        assert proxy.cuts == 1
+        page.close()
+
+
+def test_busy_server_is_asked_again(page: Page, server: ServerProcess) -> None:
+    key = key_of(page, "busy")
+    page.evaluate("(key) => void follow(new EventSource(`/busy?key=${key}`), 'message')", key)
+    page.wait("() => seen[0] === 'room'")
+    assert len(requests(server, key)) == 3
 
 
 # -- Several tabs ----------------------------------------------------------------------------------

@@ -104,8 +104,7 @@ async def write_events(
     """
     send, now, kind = writer.send, writer.now, writer.kind
     events = size = 0
-    turn, look, looked_at = EVENTS_PER_TURN, 1, writer.since
-    full = BYTES_PER_TURN
+    turn, full, look, looked_at = EVENTS_PER_TURN, BYTES_PER_TURN, 1, writer.since
     sending = False
     try:
         async for item in items:
@@ -131,8 +130,7 @@ async def write_events(
                 looked_at = since
                 if events >= turn or writer.bytes + size >= full:
                     await checkpoint()
-                    turn = events + EVENTS_PER_TURN
-                    full = writer.bytes + size + BYTES_PER_TURN
+                    turn, full = events + EVENTS_PER_TURN, writer.bytes + size + BYTES_PER_TURN
         return True
     except BaseException as exc:
         if sending:

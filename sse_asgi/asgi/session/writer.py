@@ -38,9 +38,8 @@ _HEAD, _TURN, _OPEN, _HALTED, _LAST, _FINAL, _CLOSED = WriterState
 class ResponseWriter:
     """Writes one response with the server's ``send``, and is the only one to call it.
 
-    A lock for each event would cost more than the event. There are just two tasks that write, the
-    content's and the one that keeps the timers: the second stays away while the first is busy, and
-    the first does not go straight to ``send`` while the state is another one than ``OPEN``.
+    A lock for each event would cost more than the event. Just two tasks write: that of the timers
+    stays away while the content's is busy, which goes straight to ``send`` only while it may.
 
     :param compressor: codes every body of the response, but not of a refusal
     """
@@ -81,18 +80,16 @@ class ResponseWriter:
         self._freed: anyio.Event | None = None
         self._start = kinds[0]
         self.kind: str = kinds[1]
-        """The types of the head's message and of each body's."""
         self._status = status
         self._headers: Headers | None = headers
         self._compressor = compressor
         self.is_torn: bool = False
         """The last message was cut short: the client, or the server, did not take it."""
-        self._is_broken = False
-        """A block was cut short between two of its pieces: only the final body may follow."""
+        self._is_broken = False  # a block was cut short between pieces: only the final body follows
         self.state: WriterState = _HEAD
         self.limit: int = _CLOSED_TO_CONTENT
-        """Bytes that a message may have for the content to go straight to ``send`` with it:
-        :data:`PIECE` while the state is OPEN and nothing is compressed, and none otherwise."""
+        """Bytes of a message with which the content may go straight to ``send``: :data:`PIECE`
+        while the state is OPEN and nothing is compressed, and none otherwise."""
         self.busy: bool = False
         """A message is with the server's ``send``."""
         self.since: float = now()
@@ -100,8 +97,7 @@ class ResponseWriter:
         self.events: int = 0
         self.first_at: float | None = None
         """When the first event was given to ``send``."""
-        self.bytes: int = 0
-        """Bytes of body that were sent, as they are on the wire."""
+        self.bytes: int = 0  # as they are on the wire
         self.window: Held | None = None
         """Holds the content's events for some milliseconds, if there is one."""
 
@@ -137,8 +133,20 @@ class ResponseWriter:
 
         :raises ClientGone: ``send`` raised an :exc:`OSError`
         """
-        if not await self.write(batch.body, first=first, isolated=batch.isolated):
-            return False
+        body = batch.body
+        if self.busy or len(body) > self.limit:
+            if not await self.write(body, first=first, isolated=batch.isolated):
+                return False
+        else:  # straight to ``send``: two coroutines in between would cost a third of a delivery
+            self.busy, self.since = True, self.now()
+            try:
+                await self.send({"type": self.kind, "body": body, "more_body": True})
+            except BaseException as exc:
+                self.message_failed(exc)
+                raise
+            finally:
+                self._leave(None)
+            self.bytes += len(body)
         if not self.events:
             self.first_at = self.since
         self.events += batch.events
@@ -244,8 +252,7 @@ class ResponseWriter:
         elif state is _TURN or state is _HEAD:
             self.state = _OPEN
             self.limit = PIECE if self._compressor is None else _CLOSED_TO_CONTENT
-        if self._freed is not None:
-            self._set_free()
+        self._set_free()
 
     async def wait_until_free(self) -> None:
         """Wait until no message is on its way, or until nothing may follow it."""
@@ -255,9 +262,9 @@ class ResponseWriter:
             await self._freed.wait()
 
     def _set_free(self) -> None:
-        freed, self._freed = self._freed, None
-        if freed is not None:
-            freed.set()
+        if self._freed is not None:
+            self._freed.set()
+            self._freed = None
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with the refusal's status, headers and body instead of events.

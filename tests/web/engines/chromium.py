@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,23 @@ class _Tab:
 
     def back(self) -> None:
         # Playwright's own way waits for a load, and the back/forward cache loads nothing.
+        before = self._address()
         self._page.evaluate("() => void setTimeout(() => history.back())")
+        deadline = time.monotonic() + TIMEOUT / 1000
+        while self._address() in (before, ""):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the page is still {before}")
+            self._page.wait_for_timeout(20)
+
+    def _address(self) -> str:
+        """Return the address of the page, or nothing while there is none."""
+        from playwright.sync_api import Error
+
+        try:
+            address: str = self._page.evaluate("location.href")
+        except Error:
+            return ""
+        return address
 
     def close(self) -> None:
         self._page.close()

@@ -82,7 +82,7 @@ class Page:
         self.evaluate(f"() => {{ {PRELUDE} }}")
 
     def back(self) -> None:
-        """Go back in the history, and wait for nothing."""
+        """Go back in the history."""
         self._tab.back()
 
     def evaluate(self, script: str, argument: Any = None) -> Any:
