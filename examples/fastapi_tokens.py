@@ -32,12 +32,7 @@ class Done(BaseModel):
     tokens: int
 
 
-class Letter(BaseModel):
-    letter: str
-
-
 events = EventTypes(Annotated[Token | Done, Field(discriminator="kind")], name="ChatEvent")
-letter_events = EventTypes(Letter)
 app = FastAPI()
 Source = Annotated[EventSource, Depends(EventSource.of)]
 
@@ -55,16 +50,13 @@ async def answer(prompt: str, start: int) -> AsyncIterator[ServerSentEvent]:
 
 
 @app.get("/chat/tokens", **events.route)
-async def tokens(
-    source: Source, prompt: Annotated[str, Query(pattern=r"\S")]
-) -> EventSourceResponse:
+async def tokens(source: Source, prompt: str = Query(pattern=r"\S")) -> EventSourceResponse:
     return source.respond(answer(prompt, int(source.last_event_id or -1) + 1), events=events)
 
 
-@app.get("/chat/letters", **letter_events.route)
+@app.get("/chat/letters", **events.route)
 def letters(source: Source, text: str = "abc") -> EventSourceResponse:
-    content = (Letter(letter=letter) for letter in text)  # synchronous iterables run in a thread
-    return source.respond(content, events=letter_events)
+    return source.respond((Token(text=letter) for letter in text), events=events)  # in a thread
 
 
 app.mount("/mounted", EventSourceApp(lambda connection: [connection.path]))
