@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -243,6 +244,27 @@ async def test_a_primary_that_is_demoted_for_a_while_is_waited_for(
             await within_thread(engine.ask, "REPLICAOF", "NO", "ONE")
         await until(lambda: backend.history.tip == 10)
         assert numbers(backend) == [*range(10)]
+
+
+async def test_demotion_between_two_questions_is_noticed(
+    engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(engine.url, name) as backend:
+        log: Any = vars(backend)["_log"]
+        tail = log.tail
+
+        async def demote_first(*arguments: Any) -> Any:
+            monkeypatch.setattr(log, "tail", tail)
+            await within_thread(engine.ask, "REPLICAOF", "127.0.0.1", 1)
+            return await tail(*arguments)
+
+        await publish_all(backend, range(3))
+        await until(lambda: backend.history.tip == 3)
+        monkeypatch.setattr(log, "tail", demote_first)
+        await until(lambda: backend.history.silence > 0.3)
+        await within_thread(engine.ask, "REPLICAOF", "NO", "ONE")
+        await publish_all(backend, range(3, 5))
+        await until(lambda: backend.history.tip == 5)
 
 
 async def test_ending_it_does_not_wait_for_an_engine_that_is_away(

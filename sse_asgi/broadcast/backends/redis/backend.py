@@ -292,4 +292,5 @@ class RedisBackend:
         self._outages.end("entries")
         backoff.reset()
         while True:
-            await self._follower.read(connection, self._timing.poll)
+            if not await self._follower.read(connection, self._timing.poll):
+                await self._finder.confirm(connection)

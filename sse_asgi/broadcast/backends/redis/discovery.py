@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
@@ -73,9 +73,7 @@ class PrimaryFinder:
         server = await connection.command(b"HELLO")
         if server[b"mode"] == b"cluster" and self._address.kind != "cluster":
             raise Refused(f"{self} belongs to a cluster: the URL must begin with redis+cluster")
-        # A primary that was replaced takes no writes, and hears of none.
-        if server[b"role"] != b"master":
-            raise ConnectionError(f"{self} is a {server[b'role'].decode()} now")
+        self._check_role(server)
         try:
             match = _RUN_ID.search(await connection.command(b"INFO", b"server"))
         except Refused as exc:
@@ -89,6 +87,19 @@ class PrimaryFinder:
                     exc,
                 )
         connection.run_id = match[1].decode() if match is not None else ""
+
+    async def confirm(self, connection: RedisConnection) -> None:
+        """Raise if the server, silent for a while, is no longer the primary.
+
+        :raises ConnectionError: it is a replica now. It tells those that wait for an entry at that
+            very moment, and nobody else
+        """
+        self._check_role(await connection.command(b"HELLO"))
+
+    def _check_role(self, server: Mapping[bytes, bytes]) -> None:
+        # A primary that was replaced takes no writes, and hears of none.
+        if server[b"role"] != b"master":
+            raise ConnectionError(f"{self} is a {server[b'role'].decode()} now")
 
     def _endpoint(self, node: Node | None) -> Endpoint:
         path = self._address.path

@@ -36,8 +36,10 @@ class Follower:
         self._in_bursts = False
         """Entries came in bursts lately: several, one right after the other."""
 
-    async def read(self, connection: RedisConnection, seconds: float) -> None:
+    async def read(self, connection: RedisConnection, seconds: float) -> bool:
         """Append the entries that come within some seconds; 0 asks for those that are there.
+
+        Returns whether any came.
 
         :raises Exception: as for :meth:`.RedisConnection.command`
         """
@@ -47,13 +49,15 @@ class Follower:
             history.heard()
             if seconds:
                 await self.check(connection)
+            return False
         while records is not None:
             if not records or not self._append(records):
                 await self._begin(connection, await self._log.check(connection, self._newest))
-                return
+                break
             if not self._log.has_more(records):
-                return
+                break
             records = await self._log.after(connection, history.tip)
+        return True
 
     async def _tail(self, connection: RedisConnection, seconds: float) -> list[Record] | None:
         """Return the entries that come within some seconds; None if none came.
