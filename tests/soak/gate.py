@@ -10,7 +10,7 @@ __all__ = ["Gate"]
 
 
 class Gate:
-    """Open or closed; whoever is inside when it closes is cancelled."""
+    """A gate: when it closes, each task that is inside is cancelled."""
 
     def __init__(self) -> None:
         self._opened = anyio.Event()
