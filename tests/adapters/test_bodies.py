@@ -77,7 +77,7 @@ async def test_comment_comes_at_once_when_the_content_waits() -> None:
 
 
 @pytest.mark.parametrize("way", ["aclose", "leave", "cancel"])
-async def test_whoever_stops_iterating_ends_the_content(way: str) -> None:
+async def test_stopping_the_iteration_ends_the_content(way: str) -> None:
     content = Endless()
     body = EventBody(content(), SCOPE, on_close=content.note)
     await anext(body)

@@ -1,4 +1,4 @@
-"""Open streams end at a stop signal, which reaches whoever handles it all the same."""
+"""Open streams end at a stop signal, and the handler that was there hears it all the same."""
 
 from __future__ import annotations
 

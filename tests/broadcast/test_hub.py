@@ -226,7 +226,7 @@ async def test_subscription_is_an_asynchronous_iterator_of_batches() -> None:
         await anext(subscription)
 
 
-async def test_subscription_that_is_closed_ends_for_whoever_waits() -> None:
+async def test_subscription_that_is_closed_ends_for_the_task_that_waits() -> None:
     subscription = Hub().subscribe("t")
     await anext(subscription)
     ended: list[list[EncodedBatch]] = []

@@ -54,7 +54,7 @@ class ServerProcess:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         inherited = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
         with log.open("wb") as output:
-            # The lock is held by whoever has inherited the output: see wait_gone.
+            # Each process that has inherited the output holds the lock: see wait_gone.
             flock(output, LOCK_EX)
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],

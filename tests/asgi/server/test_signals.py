@@ -1,4 +1,4 @@
-"""The stop signals are heard on their way to whoever handles them, and nothing stays behind."""
+"""The stop signals are heard on their way to their handlers, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_chain_tells_when_nobody_else_handles_the_signal(killed: list[int]) -> N
     chain.install()
     signal.raise_signal(TERM)
     assert heard == [(TERM, True)]
-    assert not killed  # that is for whoever was told
+    assert not killed  # that is for the handlers that were told
     chain.remove()
     assert signal.getsignal(TERM) is signal.SIG_DFL
 
