@@ -28,6 +28,10 @@ class KnownLoops:
         self._lock = threading.Lock()
         self._states = _NONE
 
+    def __len__(self) -> int:
+        """Return the number of event loops that live."""
+        return sum(known() is not None for known in self._states)
+
     def add(self, state: LoopState) -> None:
         """Remember an event loop for as long as it lives."""
         if any(known() is state for known in self._states):

@@ -150,15 +150,17 @@ async def test_on_error_that_fails_is_logged_and_the_content_s_error_raised(
 @pytest.mark.anyio
 async def test_on_error_that_hangs_is_asked_once_and_ends_with_the_client(caplog: Any) -> None:
     asked: list[Exception] = []
+    hangs = anyio.Event()
     peer = Peer()
 
     async def hang(error: Exception) -> Any:
         asked.append(error)
+        hangs.set()
         await anyio.sleep_forever()
 
     with pytest.raises(Oops):
         async with serving(EventStream(failing(Oops(), "a"), on_error=hang), peer) as served:
-            await anyio.sleep(0.01)
+            await hangs.wait()
             peer.leave()
             await served.returned()
     assert len(asked) == 1
@@ -168,15 +170,17 @@ async def test_on_error_that_hangs_is_asked_once_and_ends_with_the_client(caplog
 @pytest.mark.anyio
 async def test_on_error_that_hangs_does_not_keep_the_body_open_when_the_server_stops() -> None:
     asked: list[Exception] = []
+    hangs = anyio.Event()
 
     async def hang(error: Exception) -> Any:
         asked.append(error)
+        hangs.set()
         await anyio.sleep_forever()
 
     app = EventSourceApp(lambda connection: failing(Oops(), "a")(), on_error=hang)
     with pytest.raises(Oops):
         async with serving(app) as served:
-            await anyio.sleep(0.01)
+            await hangs.wait()
             app.drain()
             await served.returned()
     assert len(asked) == 1
