@@ -60,10 +60,4 @@ def test_loop_is_known_once_and_not_kept() -> None:
     last.run_until_complete(asyncio.sleep(0))
     last.close()
     assert called == [state]
-
-
-def test_loops_that_live_are_counted(loops: list[asyncio.AbstractEventLoop]) -> None:
-    known = KnownLoops()
-    for loop in [*loops, *loops]:
-        known.add(loop.run_until_complete(current()))
-    assert len(known) == len(loops)
+    assert len(known) == 1
