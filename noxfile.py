@@ -121,7 +121,7 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 
-@nox.session
+@nox.session(reuse_venv=False)  # for mypy, without the stubs of the last time
 def types(session: nox.Session) -> None:
     """Check the types, and that users' type checkers need not infer any of the public ones."""
     session.install("-e", ".[demo,test,bench,types]", "nox")
